@@ -1,0 +1,97 @@
+//! From a decision to the one message that stores it.
+
+use domain::Context;
+use prost::Message as _;
+use proto::identifier::Identifier;
+use proto::interactions::event::Kind as InteractionsEvent;
+use proto::subject::{LogSubject, Tenant};
+use proto::{Actor, Command, Commit, Event, SealedPart};
+use runtime::clock;
+use vault::{GuestKeys, Vault};
+
+use crate::error::Fault;
+use crate::event_store::Loaded;
+
+/// A command as a door took it.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// Makes the command the same one however often it is sent.
+    pub(crate) id: String,
+    pub(crate) tenant: Tenant,
+    pub(crate) command: Command,
+    /// The owner the sender routed by; must be the one found.
+    pub(crate) owner: Option<String>,
+    pub(crate) correlation_id: Option<String>,
+}
+
+/// A request whose owner is found.
+pub(crate) struct Resolved<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) subject: LogSubject,
+    /// The caller's name for the guest, when it was addressed by one.
+    pub(crate) addressed_as: Option<Identifier>,
+    pub(crate) context: Context,
+}
+
+/// Tells a retry of a request from another request under the same id.
+pub(crate) async fn request_hash(vault: &Vault, request: &Request) -> Result<Vec<u8>, Fault> {
+    let secret = vault.tenant_secret(&request.tenant).await?;
+    let (facet, command) = request.command.name();
+    Ok(secret.request_hash(&[facet.as_bytes(), command.as_bytes(), &request.command.encode()]).to_vec())
+}
+
+/// The commit of `events`, sealed and ready to be appended.
+pub(crate) async fn build(
+    vault: &Vault,
+    resolved: &Resolved<'_>,
+    loaded: &Loaded,
+    events: &[Event],
+) -> Result<Commit, Fault> {
+    let Resolved { request, subject, context, .. } = resolved;
+    let (facet, _) = request.command.name();
+    if let Command::Tenant(_) = request.command {
+        vault.add_tenant(&request.tenant).await?;
+    }
+    let keys = loaded.keys.as_deref();
+    let recorded_at = timestamp(context);
+    let occurred_at = events.iter().filter_map(occurred_at).min_by_key(|at| (at.seconds, at.nanos));
+    let seal = |event| vault::seal(subject, format!("evt_{}", clock::ordered_id().simple()), event, keys);
+    Ok(Commit {
+        command_id: request.id.clone(),
+        facet: facet.to_owned(),
+        version: loaded.version(facet) + events.len() as u64,
+        events: events.iter().map(seal).collect::<Result<_, _>>()?,
+        occurred_at: Some(occurred_at.unwrap_or(recorded_at)),
+        recorded_at: Some(recorded_at),
+        correlation_id: request.correlation_id.clone().unwrap_or_else(|| request.id.clone()),
+        causation_id: String::new(),
+        actor: Some(Actor { kind: "service".to_owned(), id: String::new() }),
+        request_hash: request_hash(vault, request).await?,
+        data_subjects: if subject.owner.is_guest() { vec![subject.owner.to_string()] } else { Vec::new() },
+        addressed_as: addressed_as(resolved, keys)?,
+        batch: None,
+        snapshot_position: 0,
+    })
+}
+
+fn addressed_as(resolved: &Resolved<'_>, keys: Option<&GuestKeys>) -> Result<Option<SealedPart>, Fault> {
+    let Resolved { request, subject, .. } = resolved;
+    let Some(known_as) = &resolved.addressed_as else { return Ok(None) };
+    let (facet, _) = request.command.name();
+    let (namespace, value) = (known_as.namespace().to_owned(), known_as.value().to_owned());
+    let text = proto::guest::Identifier { namespace, value }.encode_to_vec();
+    Ok(Some(vault::seal_part(subject, facet, &request.id, keys, &text)?))
+}
+
+fn timestamp(context: &Context) -> prost_types::Timestamp {
+    let nanos = i32::try_from(context.now.timestamp_subsec_nanos()).unwrap_or_default();
+    prost_types::Timestamp { seconds: context.now.timestamp(), nanos }
+}
+
+/// When the caller says it happened; `None` for events that only happen by being recorded.
+fn occurred_at(event: &Event) -> Option<prost_types::Timestamp> {
+    match event {
+        Event::Interactions(InteractionsEvent::InteractionRecorded(recorded)) => recorded.occurred_at,
+        Event::Guest(_) | Event::Tenant(_) => None,
+    }
+}

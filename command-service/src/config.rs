@@ -1,0 +1,44 @@
+//! Settings of command-service.
+//!
+//! `NATS_URL`, `NATS_MONITOR_URL`, `KEEPSAKE_DURABILITY`, `KEEPSAKE_VAULT_URL`, `KEEPSAKE_KEK_FILE`, `KEEPSAKE_HTTP_ADDR`
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use event_log::durability::Declared;
+use runtime::config::{ConfigError, Env, Secret};
+
+const DEFAULT_HTTP_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8004);
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub nats_url: String,
+    /// Monitoring addresses of every server of the log.
+    pub nats_monitors: Vec<String>,
+    pub durability: Option<Declared>,
+    pub vault_url: Secret,
+    pub key_file: PathBuf,
+    pub http_address: SocketAddr,
+}
+
+impl Config {
+    pub fn from_env(mut env: Env) -> Result<Self, ConfigError> {
+        let nats_url = env.required("NATS_URL", "the address of nats-server, nats://127.0.0.1:4222");
+        let monitors: String = env.or("NATS_MONITOR_URL", String::new(), "monitoring addresses of every nats-server");
+        let durability = env.optional("KEEPSAKE_DURABILITY", "`attested` or `relaxed`");
+        let vault_url = env.required("KEEPSAKE_VAULT_URL", "the vault's database, as a login of keepsake_vault_keeper");
+        let key_file = env.required("KEEPSAKE_KEK_FILE", "the file with the key-encryption key");
+        let http_address = env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_HTTP_ADDRESS, "an address and port to listen on");
+        let nats_monitors =
+            monitors.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect();
+        let settings = nats_url.zip(vault_url).zip(key_file);
+        env.finish(settings.map(|((nats_url, vault_url), key_file)| Self {
+            nats_url,
+            nats_monitors,
+            durability,
+            vault_url,
+            key_file,
+            http_address,
+        }))
+    }
+}

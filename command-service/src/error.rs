@@ -1,0 +1,94 @@
+//! How a command can end other than carried out, and the one place that says so to callers.
+
+use axum::http::StatusCode;
+use domain::{Rejection, RejectionKind};
+use event_log::LogError;
+use runtime::problem::Problem;
+use vault::{OpenError, SealError, VaultError};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The door could not make a command of the request.
+    #[error("{}", .0.detail())]
+    Refused(Problem),
+    #[error("no such tenant")]
+    TenantUnknown,
+    #[error("the command id was used for another command")]
+    IdReused,
+    #[error("others changed the same guest again and again meanwhile")]
+    VersionConflict,
+    #[error("too many commands are under way")]
+    Overloaded,
+    #[error("the log cannot be reached")]
+    Log(#[source] LogError),
+    #[error("the log has no room left")]
+    StorageFull,
+    #[error("the log refused an append: {0}")]
+    AppendRefused(String),
+    /// The append may or may not have been stored, and the log does not say.
+    #[error("the log did not say whether the command was stored")]
+    OutcomeUnknown,
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error("a stored commit cannot be read")]
+    Unreadable(#[from] OpenError),
+    #[error("an event cannot be sealed")]
+    Seal(#[from] SealError),
+    #[error("position {0} of the log does not hold a commit that follows the one before it")]
+    Corrupt(u64),
+}
+
+impl From<Problem> for Fault {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(problem)
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Rejected(rejection) => rejected(&rejection),
+            Fault::Refused(problem) => problem,
+            Fault::TenantUnknown => {
+                Self::not_found("tenant_unknown", "no such tenant: it is provisioned before it is used")
+            }
+            Fault::IdReused => Self::unprocessable("idempotency_key_reused", fault.to_string()),
+            Fault::VersionConflict => Self::new(StatusCode::CONFLICT, "version_conflict", fault.to_string()),
+            Fault::Overloaded => Self::unavailable("overloaded", fault.to_string()),
+            Fault::Log(ref source) => unavailable("log_unavailable", &fault, source),
+            Fault::StorageFull => Self::unavailable("storage_full", fault.to_string()),
+            Fault::Vault(VaultError::TenantUnknown) => Self::from(Fault::TenantUnknown),
+            Fault::Vault(ref source @ (VaultError::Unavailable(_) | VaultError::Database(_))) => {
+                unavailable("vault_unavailable", source, source)
+            }
+            Fault::OutcomeUnknown => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", "send the command again with the same id")
+                    .outcome_unknown()
+            }
+            Fault::AppendRefused(_) | Fault::Vault(_) | Fault::Unreadable(_) | Fault::Seal(_) | Fault::Corrupt(_) => {
+                Self::internal(&fault)
+            }
+        }
+    }
+}
+
+fn rejected(rejection: &Rejection) -> Problem {
+    let status = match rejection.kind() {
+        RejectionKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        RejectionKind::NotFound => StatusCode::NOT_FOUND,
+        RejectionKind::Conflict => StatusCode::CONFLICT,
+    };
+    let problem = Problem::new(status, rejection.code(), rejection.to_string());
+    match rejection.field() {
+        Some(field) => problem.at(format!("#/{field}")),
+        None => problem,
+    }
+}
+
+/// A dependency is away: the caller hears which, the log hears why.
+fn unavailable(code: &'static str, what: &dyn std::error::Error, why: &(dyn std::error::Error + 'static)) -> Problem {
+    tracing::warn!(problem.code = code, error = why, "a dependency is away");
+    Problem::unavailable(code, what.to_string())
+}

@@ -1,0 +1,107 @@
+//! The HTTP door: the write endpoints of the sources, each under its unversioned and its `/api/v1` path.
+
+mod events;
+mod guests;
+mod interactions;
+mod tenants;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts as _, Request as HttpRequest};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use bytes::Bytes;
+use proto::{Command, Reply};
+use runtime::body;
+use runtime::problem::Problem;
+use runtime::tenant::{RequestTenant, Tenant};
+use tokio::sync::Semaphore;
+
+use super::{MAX_IN_FLIGHT, decode};
+use crate::commit::Request;
+use crate::error::Fault;
+use crate::execute::Executor;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+
+#[derive(Clone)]
+struct Door {
+    executor: Arc<Executor>,
+    in_flight: Arc<Semaphore>,
+}
+
+/// Every write endpoint.
+pub(crate) fn router(executor: Arc<Executor>) -> Router {
+    let door = Door { executor, in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)) };
+    let versioned = Router::new()
+        .route("/tenants", post(tenants::provision))
+        .route("/users", post(guests::register))
+        .route("/event", post(events::record))
+        .route("/guests/{guest_id}/interactions", post(interactions::record));
+    Router::new().merge(versioned.clone()).nest("/api/v1", versioned).with_state(door)
+}
+
+/// A write as every endpoint gets it: whose it is, under which id, and the bytes of its JSON.
+struct Write {
+    door: Door,
+    tenant: Tenant,
+    id: Option<String>,
+    json: Bytes,
+}
+
+impl FromRequest<Door> for Write {
+    type Rejection = Problem;
+
+    async fn from_request(request: HttpRequest, door: &Door) -> Result<Self, Problem> {
+        let (mut parts, body): (_, Body) = request.into_parts();
+        let RequestTenant(tenant) = RequestTenant::from_request_parts(&mut parts, door).await?;
+        let id = idempotency_key(&parts.headers)?;
+        let json = body::json_bytes(&parts.headers, body).await?;
+        Ok(Self { door: door.clone(), tenant, id, json })
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    match (keys.next(), keys.next()) {
+        (None, _) => Ok(None),
+        (Some(key), None) => decode::command_id(Some(key.as_bytes())).map(Some),
+        (Some(_), Some(_)) => {
+            Err(Problem::bad_request("idempotency_key_invalid", "Idempotency-Key is given more than once"))
+        }
+    }
+}
+
+impl Write {
+    /// Carries the command out; `status` is the answer's when it did so now, 200 when it had before or nothing changed.
+    async fn execute(self, command: Command, status: StatusCode) -> Result<Response, Problem> {
+        let id = self.id.map_or_else(|| decode::command_id(None), Ok)?;
+        let Ok(permit) = self.door.in_flight.try_acquire_owned() else { return Err(Fault::Overloaded.into()) };
+        let request = Request { id, tenant: self.tenant, command, owner: None, correlation_id: None };
+        let executor = self.door.executor;
+        // A task of its own: a caller who hangs up does not stop a command half-way.
+        let carried_out = tokio::spawn(async move {
+            let _permit = permit;
+            executor.execute(&request).await
+        });
+        let reply = carried_out.await.map_err(|panic| Problem::internal(&panic))??;
+        Ok(respond(&reply, status))
+    }
+}
+
+fn respond(reply: &Reply, status: StatusCode) -> Response {
+    let changed = !reply.replayed && !reply.events.is_empty();
+    let status = if changed { status } else { StatusCode::OK };
+    let etag = format!("\"v{}-{}\"", reply.version, reply.position);
+    let headers = [(header::ETAG, etag), (CONSISTENCY_TOKEN, reply.consistency_token.clone())];
+    let replayed = reply.replayed.then_some([(IDEMPOTENT_REPLAYED, "true")]);
+    match replayed {
+        Some(replayed) => (status, headers, replayed, Json(reply)).into_response(),
+        None => (status, headers, Json(reply)).into_response(),
+    }
+}

@@ -1,0 +1,44 @@
+//! `POST /api/v1/guests/{guest_id}/interactions`: records one interaction of a guest.
+
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use axum::response::Response;
+use proto::Command;
+use proto::interactions::RecordInteraction;
+use proto::interactions::command::Kind;
+use runtime::problem::Problem;
+use serde::Deserialize;
+
+use super::Write;
+use crate::ingress::decode;
+
+#[derive(Deserialize)]
+pub(super) struct Addressing {
+    /// What kind of identifier the path's id is when it is the caller's.
+    #[serde(default)]
+    namespace: String,
+}
+
+pub(super) async fn record(
+    Path(guest_id): Path<String>,
+    Query(query): Query<Addressing>,
+    write: Write,
+) -> Result<Response, Problem> {
+    let mut record: RecordInteraction = decode::json(&write.json)?;
+    agree("guest_id", &mut record.guest_id, guest_id)?;
+    if !query.namespace.is_empty() {
+        agree("namespace", &mut record.namespace, query.namespace)?;
+    }
+    write.execute(Command::Interactions(Kind::Record(record)), StatusCode::CREATED).await
+}
+
+/// The URL decides; a body that says otherwise is a mistake of the caller's.
+fn agree(field: &str, in_body: &mut String, in_url: String) -> Result<(), Problem> {
+    if !in_body.is_empty() && *in_body != in_url {
+        return Err(
+            Problem::unprocessable("validation_failed", "differs from the one in the URL").at(format!("#/{field}"))
+        );
+    }
+    *in_body = in_url;
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! Commands in, events out.
+//!
+//! A command enters through a door ([`ingress`]), finds its owner and is decided in [`execute`], and its events are appended
+//! by the [`event_store`], guarded by the owner's last position.
+
+mod commit;
+mod config;
+mod error;
+mod event_store;
+mod execute;
+mod ingress;
+mod owner_queue;
+mod target;
+mod tenants;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+pub use config::Config;
+use event_log::{durability, stream};
+use runtime::Running;
+use runtime::health::{self, Check};
+use runtime::serve;
+use tokio_util::sync::CancellationToken;
+use vault::Vault;
+
+use crate::event_store::EventStore;
+use crate::execute::Executor;
+
+/// Starts the service: connects, proves the log's durability, opens both doors.
+pub async fn start(config: Config) -> anyhow::Result<Running> {
+    let log_client = event_log::connect(&config.nats_url, "keepsake command-service: log").await?;
+    // A connection of its own: a caller's oversized message closes the connection it came on, and the log must not notice.
+    let door_client = event_log::connect(&config.nats_url, "keepsake command-service: door").await?;
+    let log = stream::info(&log_client).await?;
+    let durability = durability::probe(&log, &config.nats_monitors, config.durability).await?;
+    tracing::info!(log.durability = durability.name(), log.id = log.log_id, "the log is there");
+    let vault = Vault::connect(&config.vault_url, &config.key_file)?;
+    vault.ping().await.context("the vault does not answer: see KEEPSAKE_VAULT_URL")?;
+
+    let stop = CancellationToken::new();
+    let store = EventStore::new(log_client.clone(), vault.clone());
+    let executor = Arc::new(Executor::new(store, vault.clone(), durability));
+    let listener = serve::bind(config.http_address).await?;
+    let mut running = Running::new(listener.local_addr()?, stop.clone());
+    let nats_door = ingress::nats::open(&door_client, Arc::clone(&executor)).await?;
+    running.spawn(ingress::nats::run(nats_door, stop.clone()));
+    let router = ingress::http::router(executor).merge(health::router(checks(&log_client, &vault), stop.clone()));
+    running.spawn(serve::serve(listener, router, stop));
+    Ok(running)
+}
+
+fn checks(log: &async_nats::Client, vault: &Vault) -> Vec<Check> {
+    let (log, vault) = (log.clone(), vault.clone());
+    let ask_log = move || {
+        let log = log.clone();
+        async move { stream::info(&log).await.map(drop).map_err(|error| error.to_string()) }
+    };
+    let ask_vault = move || {
+        let vault = vault.clone();
+        async move { vault.ping().await.map_err(|error| error.to_string()) }
+    };
+    vec![Check::new("log", ask_log), Check::new("vault", ask_vault)]
+}

@@ -1,0 +1,67 @@
+//! Which owner a command is about: one arm per facet.
+
+use domain::values::identifier;
+use domain::{Context, State, guest};
+use proto::Command;
+use proto::guest::command::Kind as GuestCommand;
+use proto::identifier::{GuestRef, Identifier};
+use proto::interactions::command::Kind as InteractionsCommand;
+use proto::subject::{Owner, Tenant};
+use vault::Vault;
+
+use crate::commit::Request;
+use crate::error::Fault;
+
+/// The owner of a command, and the caller's name for it when it was addressed by one.
+pub(crate) struct Target {
+    pub(crate) owner: Owner,
+    pub(crate) addressed_as: Option<Identifier>,
+}
+
+/// Finds the owner; a registration makes it known to the vault first, so that a retry finds the same one.
+pub(crate) async fn find(vault: &Vault, request: &Request, context: &Context) -> Result<Target, Fault> {
+    let Request { tenant, command, id, .. } = request;
+    match command {
+        Command::Tenant(_) => Ok(Target { owner: Owner::tenant(), addressed_as: None }),
+        Command::Guest(GuestCommand::Register(register)) => {
+            // What no state would accept must not reach the register.
+            State::default().decide(command, context)?;
+            if register.identifier.is_empty() {
+                return anonymous(vault, tenant, id).await;
+            }
+            let known_as = parse("identifier", &register.namespace, &register.identifier)?;
+            let proposed = Owner::guest(runtime::clock::random_id().as_u128());
+            let owner = vault.register(tenant, &known_as, proposed).await?;
+            Ok(Target { owner, addressed_as: Some(known_as) })
+        }
+        Command::Interactions(InteractionsCommand::Record(record)) => {
+            existing(vault, tenant, &record.namespace, &record.guest_id).await
+        }
+    }
+}
+
+async fn anonymous(vault: &Vault, tenant: &Tenant, command_id: &str) -> Result<Target, Fault> {
+    let owner = vault.tenant_secret(tenant).await?.guest_of_command(command_id);
+    vault.add_guest(tenant, &owner).await?;
+    Ok(Target { owner, addressed_as: None })
+}
+
+async fn existing(vault: &Vault, tenant: &Tenant, namespace: &str, id: &str) -> Result<Target, Fault> {
+    let guest = GuestRef::parse(namespace, id).map_err(|invalid| rejected("guest_id", invalid))?;
+    match guest {
+        GuestRef::Ours(owner) => Ok(Target { owner, addressed_as: None }),
+        GuestRef::Theirs(identifier) => {
+            let owner = vault.lookup(tenant, &identifier).await?;
+            let owner = owner.ok_or(domain::Rejection::Guest(guest::Rejection::NotFound))?;
+            Ok(Target { owner, addressed_as: Some(identifier) })
+        }
+    }
+}
+
+fn parse(field: &'static str, namespace: &str, value: &str) -> Result<Identifier, Fault> {
+    identifier::parse(field, namespace, value).map_err(|invalid| domain::Rejection::from(invalid).into())
+}
+
+fn rejected(field: &'static str, invalid: proto::identifier::InvalidIdentifier) -> Fault {
+    domain::Rejection::from(identifier::refuse(field, invalid)).into()
+}

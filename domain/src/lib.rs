@@ -1,0 +1,25 @@
+//! The rules: what each command decides. No IO, no clock, no ids: time is an argument, ids are given by the caller.
+//!
+//! A command of a facet is one match arm in its `decide`, an event one in its `evolve`; both matches are exhaustive, so the
+//! compiler names what is missing.
+
+pub mod guest;
+pub mod interactions;
+pub mod rejection;
+mod state;
+pub mod tenant;
+pub mod values;
+
+#[cfg(test)]
+mod given;
+
+use chrono::{DateTime, Utc};
+pub use rejection::{Kind as RejectionKind, Rejection};
+pub use state::State;
+
+/// What a decision needs to know besides the state.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// When the decision is taken.
+    pub now: DateTime<Utc>,
+}

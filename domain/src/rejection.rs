@@ -1,0 +1,54 @@
+//! Why a command was refused: an answer with a stable code, not a fault.
+
+use crate::values::Invalid;
+use crate::{guest, tenant};
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    #[error(transparent)]
+    Guest(#[from] guest::Rejection),
+    #[error(transparent)]
+    Tenant(#[from] tenant::Rejection),
+}
+
+/// What sort of refusal it is; each door has its own way to say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The request can never be carried out as it stands.
+    Invalid,
+    /// What it speaks of is not there.
+    NotFound,
+    /// What it speaks of is in another state than the request takes for granted.
+    Conflict,
+}
+
+impl Rejection {
+    /// The stable code callers see; `docs/problems.md` explains it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(invalid) => invalid.code,
+            Self::Guest(guest::Rejection::NotFound) => "guest_not_found",
+            Self::Guest(guest::Rejection::RegisteredOtherwise) => "guest_conflict",
+            Self::Tenant(tenant::Rejection::ProvisionedOtherwise) => "tenant_conflict",
+        }
+    }
+
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Invalid(_) => Kind::Invalid,
+            Self::Guest(guest::Rejection::NotFound) => Kind::NotFound,
+            Self::Guest(guest::Rejection::RegisteredOtherwise)
+            | Self::Tenant(tenant::Rejection::ProvisionedOtherwise) => Kind::Conflict,
+        }
+    }
+
+    /// The field of the command it is about.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Invalid(invalid) => Some(invalid.field),
+            Self::Guest(_) | Self::Tenant(_) => None,
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The NATS headers a message of ours carries: only what NATS, or a person at a command line, needs.
+
+/// Id of the command, on requests, commits and replies.
+pub const COMMAND_ID: &str = "Keepsake-Command-Id";
+/// Types of the events in a commit, comma-separated.
+pub const EVENTS: &str = "Keepsake-Events";
+/// W3C trace context.
+pub const TRACEPARENT: &str = "traceparent";
+/// Body encoding of a command: `application/json` (default) or `application/protobuf`.
+pub const CONTENT_TYPE: &str = "Content-Type";
+/// HTTP status of a refusal, by which NATS tools tell an error from an answer.
+pub const SERVICE_ERROR_CODE: &str = "Nats-Service-Error-Code";
+/// Stable code of a refusal: `guest_not_found`.
+pub const SERVICE_ERROR: &str = "Nats-Service-Error";
+/// Guard: sequence of the last message on the subject, as the writer knows it; 0 when there is none.
+pub const EXPECTED_LAST_SUBJECT_SEQUENCE: &str = "Nats-Expected-Last-Subject-Sequence";
+/// Guard: name of the stream that must take the message.
+pub const EXPECTED_STREAM: &str = "Nats-Expected-Stream";

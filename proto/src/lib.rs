@@ -1,0 +1,48 @@
+//! What crosses a process boundary: commands and events, the commit they are stored in, subjects and headers.
+//!
+//! The messages are defined in the `.proto` files beside this crate's manifest, one per facet. Adding a command or an event
+//! there is all this crate needs: `build.rs` generates the messages, [`Command`], [`Event`] and [`EVENT_TYPES`].
+
+mod event_type;
+pub mod header;
+pub mod identifier;
+mod json_text;
+
+pub mod strict_json;
+pub mod subject;
+pub mod token;
+
+pub use commit::{Actor, Commit, SealedPart, StoredEvent};
+pub use event_type::EventType;
+pub use generated::{Command, DataClass, EVENT_TYPES, Event, commit, guest, interactions, reply, tenant};
+pub use json_text::accept as json_object;
+pub use reply::{EventId, Reply};
+pub use strict_json::JsonRefused;
+
+#[expect(clippy::pedantic, unreachable_pub, unused_mut, reason = "generated from the .proto files")]
+mod generated {
+    use crate::EventType;
+
+    include!(concat!(env!("OUT_DIR"), "/messages.rs"));
+    include!(concat!(env!("OUT_DIR"), "/facets.rs"));
+    pub use keepsake::*;
+}
+
+/// The file descriptor set of every `.proto`, options included.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// Why a protobuf command body could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ProtobufFault {
+    #[error(transparent)]
+    Decode(#[from] prost::DecodeError),
+    #[error("{field}: {refused}")]
+    Json { field: &'static str, refused: JsonRefused },
+}
+
+/// Why a JSON command body could not be read: the field it stopped at and what was wrong there.
+pub type JsonFault = serde_path_to_error::Error<serde_json::Error>;
+
+fn from_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, JsonFault> {
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body))
+}

@@ -1,0 +1,201 @@
+//! The only place a NATS subject is spelled.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The stream that holds the log.
+pub const LOG_STREAM: &str = "EVT";
+/// Every subject of the log.
+pub const LOG_SUBJECTS: &str = "es.>";
+/// Every command subject.
+pub const COMMAND_SUBJECTS: &str = "cmd.>";
+/// Virtual partitions a log subject can fall into; fixed for ever.
+pub const PARTITIONS: u32 = 64;
+/// Prefix of the inboxes callers may ask replies to.
+pub const INBOX_PREFIX: &str = "_INBOX.";
+
+const MAX_TOKEN_BYTES: usize = 64;
+
+/// Not a token of `[A-Za-z0-9_-]{1,64}`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -")]
+pub struct InvalidToken;
+
+macro_rules! token {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(String);
+
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidToken;
+
+            fn from_str(text: &str) -> Result<Self, InvalidToken> {
+                let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+                let valid = !text.is_empty() && text.len() <= MAX_TOKEN_BYTES && text.bytes().all(allowed);
+                if valid { Ok(Self(text.to_owned())) } else { Err(InvalidToken) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+token! {
+    /// A customer of the platform.
+    Tenant
+}
+
+token! {
+    /// What a log subject belongs to: a guest (`prf_...`), or an object with a life of its own.
+    Owner
+}
+
+const GUEST_PREFIX: &str = "prf_";
+const GUEST_HEX_DIGITS: usize = 32;
+
+impl Owner {
+    /// The owner under which a tenant's own events are kept.
+    pub fn tenant() -> Self {
+        Self("tenant".to_owned())
+    }
+
+    /// The guest with this 128-bit id.
+    pub fn guest(id: u128) -> Self {
+        Self(format!("{GUEST_PREFIX}{id:032x}"))
+    }
+
+    /// The guest this text names, when it is an id of ours.
+    pub fn parse_guest(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix(GUEST_PREFIX)?;
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        (digits.len() == GUEST_HEX_DIGITS && digits.bytes().all(hex)).then(|| Self(text.to_owned()))
+    }
+
+    pub fn is_guest(&self) -> bool {
+        Self::parse_guest(&self.0).is_some()
+    }
+}
+
+/// `es.<pp>.<tenant>.<owner>`: the one subject of everything an owner lives through.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LogSubject {
+    pub tenant: Tenant,
+    pub owner: Owner,
+}
+
+impl LogSubject {
+    pub fn new(tenant: Tenant, owner: Owner) -> Self {
+        Self { tenant, owner }
+    }
+
+    /// The virtual partition, 0 to 63: FNV-1a 32 over tenant and owner, as NATS' own `partition()` computes it.
+    pub fn partition(&self) -> u32 {
+        let bytes = self.tenant.0.bytes().chain(self.owner.0.bytes());
+        bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)) % PARTITIONS
+    }
+}
+
+impl fmt::Display for LogSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "es.{:02}.{}.{}", self.partition(), self.tenant, self.owner)
+    }
+}
+
+/// Not a subject of the kind asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a subject of the expected form")]
+pub struct InvalidSubject;
+
+impl FromStr for LogSubject {
+    type Err = InvalidSubject;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSubject> {
+        let parts: Vec<&str> = text.split('.').collect();
+        let ["es", _, tenant, owner] = parts[..] else { return Err(InvalidSubject) };
+        let subject =
+            Self::new(tenant.parse().map_err(|_| InvalidSubject)?, owner.parse().map_err(|_| InvalidSubject)?);
+        if subject.to_string() == text { Ok(subject) } else { Err(InvalidSubject) }
+    }
+}
+
+/// `cmd.<tenant>.<facet>.<command>[.<owner>]`: where a command is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandSubject<'a> {
+    pub tenant: &'a str,
+    pub facet: &'a str,
+    pub command: &'a str,
+    pub owner: Option<&'a str>,
+}
+
+impl<'a> CommandSubject<'a> {
+    pub fn parse(text: &'a str) -> Result<Self, InvalidSubject> {
+        let parts: Vec<&str> = text.split('.').collect();
+        match parts[..] {
+            ["cmd", tenant, facet, command] => Ok(Self { tenant, facet, command, owner: None }),
+            ["cmd", tenant, facet, command, owner] => Ok(Self { tenant, facet, command, owner: Some(owner) }),
+            _ => Err(InvalidSubject),
+        }
+    }
+}
+
+impl fmt::Display for CommandSubject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cmd.{}.{}.{}", self.tenant, self.facet, self.command)?;
+        self.owner.map_or(Ok(()), |owner| write!(f, ".{owner}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject(tenant: &str, owner: &str) -> LogSubject {
+        LogSubject::new(tenant.parse().expect("a token"), owner.parse().expect("a token"))
+    }
+
+    #[test]
+    fn a_log_subject_reads_back_as_it_was_written() {
+        let written = subject("demo", Owner::guest(7).as_str());
+        assert_eq!(written.to_string().parse(), Ok(written));
+    }
+
+    #[test]
+    fn a_log_subject_with_a_foreign_partition_is_refused() {
+        let written = subject("demo", "tenant");
+        let elsewhere = format!("es.{:02}.demo.tenant", (written.partition() + 1) % PARTITIONS);
+        assert_eq!(elsewhere.parse::<LogSubject>(), Err(InvalidSubject));
+    }
+
+    #[test]
+    fn the_partition_is_fnv1a_over_tenant_and_owner_without_separator() {
+        assert_eq!(subject("a", "b").partition(), 0x4d25_05ca % PARTITIONS);
+        assert_eq!(subject("foo", "bar").partition(), 0xbf9c_f968 % PARTITIONS);
+    }
+
+    #[test]
+    fn tokens_take_no_subject_punctuation() {
+        for text in ["", "a.b", "*", ">", "a b", "ä", &"x".repeat(65)] {
+            assert_eq!(text.parse::<Tenant>(), Err(InvalidToken), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_our_own_form_is_a_guest_id() {
+        let id = Owner::guest(u128::MAX);
+        assert_eq!(Owner::parse_guest(id.as_str()), Some(id));
+        for text in ["prf_", "prf_FF", "00001", "prf_0000000000000000000000000000000g"] {
+            assert_eq!(Owner::parse_guest(text), None, "{text:?}");
+        }
+    }
+}

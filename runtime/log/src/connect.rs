@@ -1,0 +1,62 @@
+//! A connection to NATS.
+
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, Event};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the log could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    #[error("NATS at {url} cannot be reached: start it, or set NATS_URL")]
+    Connect { url: String, source: async_nats::ConnectError },
+    #[error("NATS did not answer {0}")]
+    NoAnswer(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("NATS gave an answer to {0} that is none")]
+    Malformed(&'static str),
+    #[error("{0}: {1}")]
+    Refused(&'static str, String),
+}
+
+/// Connects once; later losses of the connection are mended by themselves.
+pub async fn connect(url: &str, name: &str) -> Result<Client, LogError> {
+    let options = ConnectOptions::new()
+        .name(name)
+        .connection_timeout(CONNECT_TIMEOUT)
+        .request_timeout(Some(REQUEST_TIMEOUT))
+        .event_callback(|event| async move { note(&event) });
+    options.connect(url).await.map_err(|source| LogError::Connect { url: without_credentials(url), source })
+}
+
+fn note(event: &Event) {
+    match event {
+        Event::Connected => tracing::debug!("connected to NATS"),
+        Event::Disconnected | Event::Closed => tracing::warn!("disconnected from NATS"),
+        other @ (Event::LameDuckMode
+        | Event::Draining
+        | Event::SlowConsumer(_)
+        | Event::ServerError(_)
+        | Event::ClientError(_)) => tracing::warn!("NATS: {other}"),
+    }
+}
+
+/// A URL as it may be printed.
+fn without_credentials(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_credentials;
+
+    #[test]
+    fn a_url_is_printed_without_its_password() {
+        assert_eq!(without_credentials("nats://user:secret@host:4222"), "nats://host:4222");
+        assert_eq!(without_credentials("nats://host:4222"), "nats://host:4222");
+    }
+}

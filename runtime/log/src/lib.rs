@@ -1,0 +1,10 @@
+//! The log as a reader sees it: connect, the stream, Direct Get, ordered read. There is no append here: only
+//! command-service can do that.
+
+pub mod connect;
+pub mod direct_get;
+pub mod durability;
+pub mod stream;
+
+pub use connect::{LogError, connect};
+pub use stream::LogInfo;

@@ -1,0 +1,86 @@
+//! The stream that holds the log, and what makes it one: guarded, never trimmed, never purged.
+
+use std::collections::HashMap;
+
+use async_nats::Client;
+use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType};
+use async_nats::jetstream::{self, Context};
+use proto::subject::{LOG_STREAM, LOG_SUBJECTS};
+
+use crate::connect::LogError;
+
+/// Metadata key of the id that tells one log from another.
+const LOG_ID: &str = "log_id";
+
+/// How the stream is made when it is not there yet.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamOptions {
+    pub replicas: usize,
+    /// Below what the disk holds, so that a full log is an answer and not a silence.
+    pub max_bytes: i64,
+}
+
+/// What a process must know of the log it works with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogInfo {
+    /// Tells one log from another, for ever.
+    pub log_id: String,
+    /// Position of the last commit; 0 when there is none.
+    pub last_position: u64,
+    pub replicas: usize,
+}
+
+/// Makes the stream; one that is there already is left as it is.
+pub async fn ensure(client: &Client, options: StreamOptions) -> Result<LogInfo, LogError> {
+    if let Some(info) = find(client).await? {
+        return Ok(info);
+    }
+    let config = Config {
+        name: LOG_STREAM.to_owned(),
+        subjects: vec![LOG_SUBJECTS.to_owned()],
+        description: Some("The log: one commit per command, one subject per owner".to_owned()),
+        retention: RetentionPolicy::Limits,
+        storage: StorageType::File,
+        discard: DiscardPolicy::New,
+        max_bytes: options.max_bytes,
+        num_replicas: options.replicas,
+        allow_direct: true,
+        allow_atomic_publish: true,
+        deny_purge: true,
+        metadata: HashMap::from([(LOG_ID.to_owned(), runtime::clock::random_id().to_string())]),
+        ..Config::default()
+    };
+    let made = jetstream::new(client.clone()).create_stream(config).await;
+    let made = made.map_err(|error| LogError::Refused("the stream EVT could not be made", error.to_string()))?;
+    info_of(made.cached_info())
+}
+
+/// The log as it stands now; an error when there is no stream yet.
+pub async fn info(client: &Client) -> Result<LogInfo, LogError> {
+    let missing = || LogError::Refused("there is no stream EVT", "run `keepsake migrate` first".to_owned());
+    find(client).await?.ok_or_else(missing)
+}
+
+async fn find(client: &Client) -> Result<Option<LogInfo>, LogError> {
+    let context: Context = jetstream::new(client.clone());
+    match context.get_stream(LOG_STREAM).await {
+        Ok(stream) => info_of(stream.cached_info()).map(Some),
+        Err(error) if is_missing(&error.kind()) => Ok(None),
+        Err(error) => Err(LogError::NoAnswer("stream info", error.into())),
+    }
+}
+
+fn is_missing(kind: &GetStreamErrorKind) -> bool {
+    matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == jetstream::ErrorCode::STREAM_NOT_FOUND)
+}
+
+fn info_of(info: &Info) -> Result<LogInfo, LogError> {
+    let without_id =
+        || LogError::Refused("the stream EVT", "has no log_id, so `keepsake migrate` did not make it".to_owned());
+    Ok(LogInfo {
+        log_id: info.config.metadata.get(LOG_ID).cloned().ok_or_else(without_id)?,
+        last_position: info.state.last_sequence,
+        replicas: info.config.num_replicas,
+    })
+}

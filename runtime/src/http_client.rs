@@ -1,0 +1,78 @@
+//! A small HTTP/1.1 client over axum's own stack: probes, and requests passed on to another service.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
+
+#[derive(Clone)]
+pub struct HttpClient {
+    inner: Client<HttpConnector, Body>,
+    timeout: Duration,
+}
+
+/// Why no answer came.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    #[error("not a URL that can be asked: {0}")]
+    Request(#[from] axum::http::Error),
+    #[error("nothing answers: {0}")]
+    Connect(#[from] hyper_util::client::legacy::Error),
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    #[error("the answer broke off: {0}")]
+    Body(String),
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl HttpClient {
+    /// A client whose every request ends within `timeout`.
+    pub fn new(timeout: Duration) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(timeout));
+        Self { inner: Client::builder(TokioExecutor::new()).build(connector), timeout }
+    }
+
+    /// Sends a request as it is and answers as soon as the head of the response is there.
+    pub async fn forward(&self, request: Request<Body>) -> Result<Response<Body>, HttpError> {
+        let answer = tokio::time::timeout(self.timeout, self.inner.request(request)).await;
+        Ok(answer.map_err(|_| HttpError::Timeout(self.timeout))??.map(Body::new))
+    }
+
+    pub async fn get(&self, url: &str, headers: &[(&str, &str)]) -> Result<Answer, HttpError> {
+        self.send(Method::GET, url, headers, Bytes::new()).await
+    }
+
+    pub async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, HttpError> {
+        let mut request = Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (head, body) = self.forward(request.body(Body::from(body))?).await?.into_parts();
+        let collected = tokio::time::timeout(self.timeout, Limited::new(body, MAX_RESPONSE_BYTES).collect());
+        let body = collected.await.map_err(|_| HttpError::Timeout(self.timeout))?;
+        let body = body.map_err(|error| HttpError::Body(error.to_string()))?.to_bytes();
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+}

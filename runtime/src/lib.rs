@@ -1,0 +1,14 @@
+//! What any process needs to run: configuration, telemetry, problems, health, serving, shutdown, clock.
+
+pub mod body;
+pub mod clock;
+pub mod config;
+pub mod health;
+pub mod http_client;
+pub mod problem;
+pub mod process;
+pub mod serve;
+pub mod telemetry;
+pub mod tenant;
+
+pub use process::Running;

@@ -1,0 +1,158 @@
+//! Every refusal and every fault a caller sees: RFC 9457 problem+json with a stable code.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use proto::strict_json::JsonRefused;
+use serde::Serialize;
+
+use crate::clock;
+
+/// Seconds after which a caller may try again, when nothing better is known.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// One answer that is not a success.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Problem(Box<Document>);
+
+#[derive(Clone, Debug, Serialize)]
+struct Document {
+    /// `/problems/<code>`: the page that explains the code.
+    #[serde(rename = "type")]
+    kind: String,
+    title: String,
+    status: u16,
+    code: &'static str,
+    detail: String,
+    /// Names this one occurrence, also in our logs.
+    instance: String,
+    /// Whether the same request may succeed later.
+    retryable: bool,
+    /// What became of a command: `not_applied`, or `unknown` when only a retry with the same id can tell.
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    NotApplied,
+    Unknown,
+}
+
+/// What is wrong with one field of a request.
+#[derive(Clone, Debug, Serialize)]
+pub struct FieldError {
+    /// JSON pointer as a URI fragment: `#/kind`.
+    pub pointer: String,
+    pub code: &'static str,
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem with a stable `code` and one sentence for the caller, without personal data.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self(Box::new(Document {
+            kind: format!("/problems/{code}"),
+            title: status.canonical_reason().unwrap_or("Problem").to_owned(),
+            status: status.as_u16(),
+            code,
+            detail: detail.into(),
+            instance: format!("urn:uuid:{}", clock::random_id()),
+            retryable: matches!(status.as_u16(), 408 | 429 | 502 | 503 | 504),
+            outcome: Outcome::NotApplied,
+            errors: Vec::new(),
+        }))
+    }
+
+    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    pub fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
+    pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    pub fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+    }
+
+    /// A fault of ours: the cause goes to the log under the same instance, never to the caller.
+    pub fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
+        let problem = Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "something failed here; the instance names it in the logs",
+        );
+        tracing::error!(problem.instance = problem.0.instance, error = cause, "request failed");
+        problem
+    }
+
+    /// Adds the field the problem is about.
+    #[must_use]
+    pub fn at(mut self, pointer: impl Into<String>) -> Self {
+        let detail = self.0.detail.clone();
+        self.0.errors.push(FieldError { pointer: pointer.into(), code: self.0.code, detail });
+        self
+    }
+
+    /// Says that the command may or may not have been applied.
+    #[must_use]
+    pub fn outcome_unknown(mut self) -> Self {
+        self.0.outcome = Outcome::Unknown;
+        self
+    }
+
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    pub fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable
+    }
+
+    /// The problem as its JSON document.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_else(|_| br#"{"code":"internal","status":500}"#.to_vec())
+    }
+}
+
+impl From<JsonRefused> for Problem {
+    fn from(refused: JsonRefused) -> Self {
+        let status = match refused {
+            JsonRefused::Nul | JsonRefused::TooManyItems => StatusCode::UNPROCESSABLE_ENTITY,
+            JsonRefused::Malformed { .. }
+            | JsonRefused::NotUtf8
+            | JsonRefused::TooDeep
+            | JsonRefused::DuplicateKey
+            | JsonRefused::NumberOutOfRange => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, refused.code(), refused.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status(), self.to_json()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.0.retryable {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}

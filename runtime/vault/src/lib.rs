@@ -1,0 +1,20 @@
+//! The vault: what must be deletable. Guests' keys, the register of their identifiers, and what the keys are for: sealing.
+//!
+//! It is a Postgres database of its own. Keys leave it only unwrapped in memory, and are wiped when dropped.
+
+mod aead;
+mod guest_keys;
+mod kek;
+mod migrate;
+mod register;
+mod sealing;
+mod tenant_secret;
+mod vault;
+mod wire;
+
+pub use guest_keys::GuestKeys;
+pub use kek::{Kek, KekError};
+pub use migrate::{Role, migrate};
+pub use sealing::{OpenError, OpenedEvent, SealError, open, open_part, seal, seal_part};
+pub use tenant_secret::TenantSecret;
+pub use vault::{Vault, VaultError};

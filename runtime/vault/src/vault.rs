@@ -1,0 +1,96 @@
+//! The vault as a process uses it: one pool, the key-encryption key, bounded caches.
+
+use std::path::Path;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use proto::subject::{Owner, Tenant};
+use quick_cache::sync::Cache;
+use runtime::config::Secret;
+use tokio_postgres::NoTls;
+use zeroize::Zeroizing;
+
+use crate::aead::{Forged, SealFault};
+use crate::guest_keys::GuestKeys;
+use crate::kek::{Kek, KekError};
+use crate::tenant_secret::TenantSecret;
+
+const POOL_SIZE: usize = 8;
+const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The server's own limit for each statement.
+const STATEMENT_TIMEOUT: &str = "-c statement_timeout=5000";
+const CACHED_TENANTS: usize = 10_000;
+/// About 400 bytes each.
+const CACHED_GUESTS: usize = 100_000;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Vault(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) pool: Pool,
+    pub(crate) kek: Kek,
+    pub(crate) secrets: Cache<Tenant, TenantSecret>,
+    pub(crate) owners: Cache<(Tenant, String, [u8; 32]), Owner>,
+    pub(crate) keys: Cache<(Tenant, Owner), Arc<GuestKeys>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    #[error("the vault's address is not a Postgres URL")]
+    Address(#[source] tokio_postgres::Error),
+    #[error(transparent)]
+    Key(#[from] KekError),
+    #[error("the vault cannot be reached")]
+    Unavailable(#[from] PoolError),
+    #[error("the vault did not answer")]
+    Database(#[from] tokio_postgres::Error),
+    #[error("the tenant has no secret in the vault: it was never provisioned")]
+    TenantUnknown,
+    #[error("a stored key does not unwrap with this key file")]
+    WrongKeyFile(#[from] Forged),
+    #[error(transparent)]
+    Seal(#[from] SealFault),
+    #[error("the vault holds a row that is none: {0}")]
+    Corrupt(&'static str),
+}
+
+impl Vault {
+    /// Prepares the connections; the first one is made when it is needed.
+    pub fn connect(url: &Secret, key_file: &Path) -> Result<Self, VaultError> {
+        let mut config = tokio_postgres::Config::from_str(url.expose()).map_err(VaultError::Address)?;
+        config.options(STATEMENT_TIMEOUT).connect_timeout(WAIT_TIMEOUT).application_name("keepsake-vault");
+        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let pool = Pool::builder(manager)
+            .max_size(POOL_SIZE)
+            .wait_timeout(Some(WAIT_TIMEOUT))
+            .create_timeout(Some(WAIT_TIMEOUT))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|_| VaultError::Corrupt("the pool has no runtime"))?;
+        Ok(Self(Arc::new(Inner {
+            pool,
+            kek: Kek::from_file(key_file)?,
+            secrets: Cache::new(CACHED_TENANTS),
+            owners: Cache::new(CACHED_GUESTS),
+            keys: Cache::new(CACHED_GUESTS),
+        })))
+    }
+
+    /// Whether the vault answers.
+    pub async fn ping(&self) -> Result<(), VaultError> {
+        self.connection().await?.batch_execute("SELECT 1").await?;
+        Ok(())
+    }
+
+    /// A key for one purpose, the same in every process that holds the key file.
+    pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        self.0.kek.derive(purpose)
+    }
+
+    pub(crate) async fn connection(&self) -> Result<Object, VaultError> {
+        Ok(self.0.pool.get().await?)
+    }
+}
