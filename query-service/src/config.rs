@@ -1,0 +1,44 @@
+//! What the query service must be told to start.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use runtime::config::{ConfigError, Env, Secret};
+
+use crate::pass_through::CommandUrl;
+
+const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8003);
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The read database, as a role that may only select.
+    pub database_url: Secret,
+    /// The vault, as a role that may only look identifiers up.
+    pub vault_url: Secret,
+    /// The key-encryption key.
+    pub key_file: PathBuf,
+    /// Where writes are passed on to.
+    pub command_url: CommandUrl,
+    pub http_address: SocketAddr,
+}
+
+impl Config {
+    pub fn from_env(mut env: Env) -> Result<Self, ConfigError> {
+        let database_url =
+            env.required("KEEPSAKE_DATABASE_URL", "the read database, as the reader role: postgres://...");
+        let vault_url = env.required("KEEPSAKE_VAULT_URL", "the vault, as the lookup role: postgres://...");
+        let key_file = env.required("KEEPSAKE_KEK_FILE", "the file that holds the key-encryption key");
+        let command_url = env.required("KEEPSAKE_COMMAND_URL", "the command service: http://host:port");
+        let http_address = env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_ADDRESS, "the address to listen on: 127.0.0.1:8003");
+        let settings = || {
+            Some(Self {
+                database_url: database_url?,
+                vault_url: vault_url?,
+                key_file: key_file?,
+                command_url: command_url?,
+                http_address,
+            })
+        };
+        env.finish(settings())
+    }
+}

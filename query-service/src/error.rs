@@ -1,0 +1,164 @@
+//! Every way a read can end without an answer, and the one place that tells callers so.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use deadpool_postgres::{PoolError, TimeoutType};
+use proto::identifier::InvalidIdentifier;
+use runtime::http_client::HttpError;
+use runtime::problem::Problem;
+use tokio::task::JoinError;
+use tokio_postgres::error::SqlState;
+use vault::VaultError;
+
+/// Why a request is not answered as asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("the tenant is not provisioned")]
+    TenantUnknown,
+    #[error("no such guest")]
+    GuestNotFound,
+    #[error("no such topic")]
+    TopicNotFound,
+    #[error(transparent)]
+    Identifier(#[from] InvalidIdentifier),
+    #[error("a character that cannot be stored")]
+    Character,
+    #[error("{0}")]
+    Filter(&'static str),
+    #[error("not a limit")]
+    Limit,
+    #[error("{0} is not an instant")]
+    Date(&'static str),
+    #[error("{0}")]
+    Position(&'static str),
+    #[error("not a cursor of this list")]
+    Cursor,
+    #[error("a cursor of another query")]
+    CursorMismatch,
+    #[error("the read model has not come as far")]
+    Behind,
+    #[error("no database connection came free in time")]
+    Overloaded,
+    #[error("the read database does not answer: {0}")]
+    DatabaseAway(String),
+    #[error("the read database answered SQLSTATE {0}")]
+    Database(String),
+    #[error("the vault does not answer: {0}")]
+    VaultAway(String),
+    #[error(transparent)]
+    Vault(VaultError),
+    #[error("the command service is not there: {0}")]
+    CommandServiceAway(HttpError),
+    #[error("the command service took the request and gave no answer: {0}")]
+    OutcomeUnknown(HttpError),
+    #[error(transparent)]
+    Task(#[from] JoinError),
+    #[error(transparent)]
+    Encoding(#[from] serde_json::Error),
+    #[error(transparent)]
+    Response(#[from] axum::http::Error),
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::TenantUnknown => Self::not_found("tenant_unknown", "this tenant is not provisioned"),
+            Fault::GuestNotFound => Self::not_found("guest_not_found", "this tenant knows no such guest"),
+            Fault::TopicNotFound => Self::not_found("topic_not_found", "no interaction of this tenant has that topic"),
+            Fault::Identifier(InvalidIdentifier::Blocked) => {
+                Self::unprocessable("blocked_identifier", InvalidIdentifier::Blocked.to_string())
+            }
+            Fault::Identifier(reason) => Self::unprocessable("invalid_identifier", reason.to_string()),
+            Fault::Character => Self::unprocessable("invalid_character", "the character U+0000 cannot be stored"),
+            Fault::Filter(detail) => Self::unprocessable("invalid_filter", detail),
+            Fault::Limit => Self::unprocessable("invalid_limit", "limit takes a whole number from 1 to 500"),
+            Fault::Date(name) => Self::unprocessable(
+                "invalid_date",
+                format!("{name} takes RFC 3339 with an offset: 2026-03-01T10:00:00+01:00"),
+            ),
+            Fault::Position(detail) => Self::bad_request("invalid_position", detail),
+            Fault::Cursor => Self::bad_request("invalid_cursor", "this cursor was not issued for this list"),
+            Fault::CursorMismatch => Self::bad_request("cursor_mismatch", "this cursor was issued for other filters"),
+            Fault::Behind => {
+                Self::unavailable("read_model_behind", "the read model has not reached X-Min-Position in time")
+            }
+            Fault::Overloaded => Self::unavailable("overloaded", "too many requests are under way"),
+            Fault::DatabaseAway(_) => {
+                logged(&fault, Self::unavailable("database_unavailable", "the read models cannot be read now"))
+            }
+            Fault::VaultAway(_) => {
+                logged(&fault, Self::unavailable("vault_unavailable", "identifiers cannot be looked up now"))
+            }
+            Fault::CommandServiceAway(_) => {
+                logged(&fault, Self::unavailable("command_service_unavailable", "commands cannot be taken now"))
+            }
+            Fault::OutcomeUnknown(_) => logged(&fault, unknown_outcome()),
+            Fault::Database(_) | Fault::Vault(_) | Fault::Task(_) | Fault::Encoding(_) | Fault::Response(_) => {
+                Self::internal(&fault)
+            }
+        }
+    }
+}
+
+fn unknown_outcome() -> Problem {
+    let detail = "the command was passed on and no answer came; a retry with the same command id tells";
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", detail).outcome_unknown()
+}
+
+/// A dependency that is gone is told to the operator once per refused request, without the request.
+fn logged(fault: &Fault, problem: Problem) -> Problem {
+    tracing::warn!(problem.code = problem.code(), error = fault as &dyn std::error::Error, "request refused");
+    problem
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}
+
+/// Only the SQLSTATE is kept: Postgres' own words may repeat the values it was asked about.
+impl From<tokio_postgres::Error> for Fault {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.code() {
+            Some(&SqlState::QUERY_CANCELED | &SqlState::LOCK_NOT_AVAILABLE) => Self::Overloaded,
+            Some(code) if is_going_away(code) => Self::DatabaseAway(code.code().to_owned()),
+            Some(code) => Self::Database(code.code().to_owned()),
+            None => Self::DatabaseAway(error.to_string()),
+        }
+    }
+}
+
+/// Shutting down, starting up, or no connection left: a later attempt may succeed.
+fn is_going_away(code: &SqlState) -> bool {
+    ["57P", "08", "53"].iter().any(|class| code.code().starts_with(class))
+}
+
+impl From<PoolError> for Fault {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Timeout(TimeoutType::Wait) => Self::Overloaded,
+            PoolError::Backend(error) => Self::from(error),
+            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
+                Self::DatabaseAway("no connection in time".to_owned())
+            }
+            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+                Self::DatabaseAway("the connection pool is closed".to_owned())
+            }
+        }
+    }
+}
+
+impl From<VaultError> for Fault {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::TenantUnknown => Self::TenantUnknown,
+            VaultError::Unavailable(_) | VaultError::Database(_) => Self::VaultAway(error.to_string()),
+            VaultError::Address(_)
+            | VaultError::Key(_)
+            | VaultError::WrongKeyFile(_)
+            | VaultError::Seal(_)
+            | VaultError::Corrupt(_) => Self::Vault(error),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! `X-Min-Position`: requests wait until the read models are as far as their caller, all of them on one poller.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use deadpool_postgres::Pool;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Fault;
+use crate::position::Position;
+use crate::read::{Models, checkpoints};
+
+const MIN_POSITION_HEADER: &str = "X-Min-Position";
+const WAIT_HEADER: &str = "X-Wait-Ms";
+const DEFAULT_WAIT_MS: u64 = 2_000;
+const MAX_WAIT_MS: u64 = 10_000;
+/// Between two looks at the checkpoints while somebody waits.
+const PAUSE: Duration = Duration::from_millis(5);
+/// The same while the database does not answer.
+const PAUSE_AFTER_FAULT: Duration = Duration::from_millis(200);
+
+/// How fresh an answer must be, and how long its caller is willing to wait for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AtLeast {
+    pub(crate) position: Position,
+    wait: Duration,
+}
+
+impl AtLeast {
+    /// Reads both headers; without them any position will do.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Fault> {
+        let position = single(headers, MIN_POSITION_HEADER)?.map(str::parse).transpose();
+        let position = position.map_err(|_| Fault::Position("X-Min-Position takes a consistency token: 0.1234"))?;
+        let wait_ms = single(headers, WAIT_HEADER)?.map(str::parse).transpose();
+        let wait_ms = wait_ms.ok().filter(|wait_ms| wait_ms.is_none_or(|wait_ms| wait_ms <= MAX_WAIT_MS));
+        let wait_ms = wait_ms.ok_or(Fault::Position("X-Wait-Ms takes milliseconds, 0 to 10000"))?;
+        let wait = Duration::from_millis(wait_ms.unwrap_or(DEFAULT_WAIT_MS));
+        Ok(Self { position: position.unwrap_or_default(), wait })
+    }
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Fault> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().ok().filter(|_| values.next().is_none());
+    text.map(Some).ok_or(Fault::Position("X-Min-Position and X-Wait-Ms are given once each, in ASCII"))
+}
+
+/// What is known of the read models' progress, and how many requests wait to know more.
+pub(crate) struct Freshness {
+    known: watch::Sender<HashMap<String, Position>>,
+    waiting: watch::Sender<usize>,
+    stop: CancellationToken,
+}
+
+impl Freshness {
+    pub(crate) fn new(stop: CancellationToken) -> Self {
+        Self { known: watch::Sender::default(), waiting: watch::Sender::default(), stop }
+    }
+
+    /// Returns once all of `models` are that far; gives up when the caller's patience, or the process, ends.
+    pub(crate) async fn wait(&self, models: Models, at_least: AtLeast) -> Result<(), Fault> {
+        let far_enough = |known: &HashMap<_, _>| reached(known, models) >= at_least.position;
+        if far_enough(&self.known.borrow()) {
+            return Ok(());
+        }
+        let _waiter = Waiter::enter(&self.waiting);
+        let mut known = self.known.subscribe();
+        tokio::select! {
+            () = self.stop.cancelled() => Err(Fault::Behind),
+            waited = tokio::time::timeout(at_least.wait, known.wait_for(far_enough)) => {
+                waited.map(|_| ()).map_err(|_| Fault::Behind)
+            }
+        }
+    }
+
+    /// Refuses a position below what was waited for: what the poller saw was taken back since, by a rebuild. The next request
+    /// waits again.
+    pub(crate) fn confirm(&self, seen: Position, at_least: AtLeast) -> Result<(), Fault> {
+        if seen >= at_least.position {
+            return Ok(());
+        }
+        self.known.send_replace(HashMap::new());
+        Err(Fault::Behind)
+    }
+
+    /// The one poller: looks at the checkpoints while anybody waits, sleeps while nobody does.
+    pub(crate) async fn follow(&self, pool: &Pool) {
+        let mut waiting = self.waiting.subscribe();
+        let looks = async {
+            while waiting.wait_for(|count| *count > 0).await.is_ok() {
+                tokio::time::sleep(self.look(pool).await).await;
+            }
+        };
+        self.stop.run_until_cancelled(looks).await;
+    }
+
+    /// Publishes the checkpoints and says how long to pause.
+    async fn look(&self, pool: &Pool) -> Duration {
+        match checkpoints(pool).await {
+            Ok(known) => {
+                self.known.send_replace(known.into_iter().collect());
+                PAUSE
+            }
+            Err(fault) => {
+                tracing::warn!(error = &fault as &dyn std::error::Error, "the checkpoints cannot be read");
+                PAUSE_AFTER_FAULT
+            }
+        }
+    }
+}
+
+/// How far the slowest of `models` is; one without a checkpoint has folded nothing.
+fn reached(known: &HashMap<String, Position>, models: Models) -> Position {
+    let positions = models.iter().map(|model| known.get(*model).copied().unwrap_or_default());
+    positions.min().unwrap_or_default()
+}
+
+/// Counts one waiting request for as long as it lives, however it ends.
+struct Waiter<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiter<'a> {
+    fn enter(waiting: &'a watch::Sender<usize>) -> Self {
+        waiting.send_modify(|count| *count += 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at_least(headers: &[(&'static str, &'static str)]) -> Option<AtLeast> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().expect("a header value"));
+        }
+        AtLeast::of(&map).ok()
+    }
+
+    #[test]
+    fn without_headers_any_position_will_do() {
+        let two_seconds = Duration::from_secs(2);
+        assert_eq!(at_least(&[]), Some(AtLeast { position: Position(0), wait: two_seconds }));
+    }
+
+    #[test]
+    fn both_headers_are_read() {
+        let asked = at_least(&[("x-min-position", "0.17"), ("x-wait-ms", "10000")]);
+        assert_eq!(asked, Some(AtLeast { position: Position(17), wait: Duration::from_secs(10) }));
+    }
+
+    #[test]
+    fn malformed_and_doubled_headers_are_refused() {
+        for headers in [
+            [("x-min-position", "17"), ("x-wait-ms", "1")],
+            [("x-min-position", "0.17"), ("x-min-position", "0.18")],
+            [("x-min-position", "0.17"), ("x-wait-ms", "10001")],
+            [("x-min-position", "0.17"), ("x-wait-ms", "-1")],
+        ] {
+            assert_eq!(at_least(&headers), None, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_read_is_as_far_as_its_slowest_model() {
+        let known = HashMap::from([("identity".to_owned(), Position(7)), ("profile".to_owned(), Position(5))]);
+        assert_eq!(reached(&known, &["identity", "profile"]), Position(5));
+        assert_eq!(reached(&known, &["identity", "interaction"]), Position(0));
+    }
+}

@@ -1,0 +1,108 @@
+//! The one way to read: as one tenant, from one snapshot, no older than the caller asked for.
+
+mod snapshot;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use deadpool_postgres::Pool;
+use proto::identifier::GuestRef;
+use runtime::problem::Problem;
+use runtime::tenant::{RequestTenant, Tenant};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use vault::Vault;
+
+use crate::error::Fault;
+use crate::freshness::{AtLeast, Freshness};
+pub(crate) use snapshot::{Models, Query, Snapshot, checkpoints};
+
+/// After this long the vault is taken for gone; its own statement timeout is shorter.
+const VAULT_DEADLINE: Duration = Duration::from_secs(6);
+
+/// What every read is bounded by: whose rows, and how fresh.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    pub(crate) tenant: Tenant,
+    pub(crate) at_least: AtLeast,
+}
+
+impl<S: Sync> FromRequestParts<S> for Scope {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let RequestTenant(tenant) = RequestTenant::from_request_parts(parts, state).await?;
+        Ok(Self { tenant, at_least: AtLeast::of(&parts.headers)? })
+    }
+}
+
+/// The read database and the register of identifiers. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Reader {
+    pool: Pool,
+    vault: Vault,
+    freshness: Arc<Freshness>,
+    tasks: TaskTracker,
+}
+
+impl Reader {
+    pub(crate) fn new(pool: Pool, vault: Vault, stop: CancellationToken) -> Self {
+        Self { pool, vault, freshness: Arc::new(Freshness::new(stop)), tasks: TaskTracker::new() }
+    }
+
+    /// Reads `queries`, which use the read models `models`, once those are as far as the caller asked for.
+    pub(crate) async fn read<const N: usize>(
+        &self,
+        scope: &Scope,
+        models: Models,
+        queries: [Query; N],
+    ) -> Result<Snapshot<N>, Fault> {
+        let (reader, scope) = (self.clone(), scope.clone());
+        self.detached(async move {
+            reader.freshness.wait(models, scope.at_least).await?;
+            let snapshot = snapshot::take(&reader.pool, &scope.tenant, models, &queries).await?;
+            reader.freshness.confirm(snapshot.as_of, scope.at_least)?;
+            Ok(snapshot)
+        })
+        .await
+    }
+
+    /// Our id of the guest a request names; empty, which finds no rows, when the tenant never registered that identifier.
+    pub(crate) async fn guest_id(&self, scope: &Scope, guest: GuestRef) -> Result<String, Fault> {
+        let identifier = match guest {
+            GuestRef::Ours(owner) => return Ok(owner.to_string()),
+            GuestRef::Theirs(identifier) => identifier,
+        };
+        let (vault, tenant) = (self.vault.clone(), scope.tenant.clone());
+        let lookup = async move { tokio::time::timeout(VAULT_DEADLINE, vault.lookup(&tenant, &identifier)).await };
+        let silent = |_| Fault::VaultAway("no answer in time".to_owned());
+        let owner = self.detached(async move { Ok(lookup.await.map_err(silent)??) }).await?;
+        Ok(owner.map(|owner| owner.to_string()).unwrap_or_default())
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), Fault> {
+        snapshot::ping(&self.pool).await
+    }
+
+    pub(crate) async fn ping_vault(&self) -> Result<(), Fault> {
+        Ok(self.vault.ping().await?)
+    }
+
+    /// Follows the read models' progress for the requests that wait for it, until the process stops.
+    pub(crate) async fn follow(self) -> anyhow::Result<()> {
+        self.freshness.follow(&self.pool).await;
+        self.tasks.close();
+        self.tasks.wait().await;
+        Ok(())
+    }
+
+    /// Runs `work` in a task of its own: a client that disconnects must not cancel database work half-way.
+    async fn detached<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Fault>> + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.tasks.spawn(work).await?
+    }
+}

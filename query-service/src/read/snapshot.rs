@@ -1,0 +1,153 @@
+//! One read-only snapshot of one tenant's rows, in a single round trip to Postgres.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool, Timeouts};
+use futures_util::future::{join_all, join5, try_join_all};
+use runtime::tenant::Tenant;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::error::Fault;
+use crate::position::Position;
+
+/// For a connection to come free; longer queues are refused.
+const WAIT: Duration = Duration::from_millis(500);
+/// For a connection to come free, and be made or found clean.
+const CONNECT: Duration = Duration::from_secs(2);
+/// After this long Postgres is taken for gone; its own statement timeout is shorter.
+const DEADLINE: Duration = Duration::from_secs(6);
+
+// REPEATABLE READ: the position and the rows must come from one snapshot.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const COMMIT: &str = "COMMIT";
+
+const SCOPE: &str = "
+-- scope()
+SELECT set_config('keepsake.tenant', $1, true)";
+
+const AS_OF: &str = "
+-- as_of()
+SELECT CASE WHEN count(*) = cardinality($1::text[]) THEN min(position) ELSE 0 END AS position,
+       EXISTS (SELECT FROM read.tenant WHERE tenant = $2) AS tenant_known
+FROM keepsake.checkpoint
+WHERE projection = ANY ($1)";
+
+const CHECKPOINTS: &str = "
+-- checkpoints()
+SELECT projection, position FROM keepsake.checkpoint ORDER BY projection LIMIT 1000";
+
+const PING: &str = "
+-- ping()
+SELECT position FROM keepsake.checkpoint LIMIT 1";
+
+/// The read models a read uses, by the names of their checkpoints.
+pub(crate) type Models = &'static [&'static str];
+
+/// One statement of a read, and its parameters.
+pub(crate) struct Query {
+    sql: &'static str,
+    parameters: Vec<Box<dyn ToSql + Send + Sync>>,
+}
+
+impl Query {
+    pub(crate) fn new(sql: &'static str) -> Self {
+        Self { sql, parameters: Vec::new() }
+    }
+
+    #[must_use]
+    pub(crate) fn with(mut self, parameter: impl ToSql + Send + Sync + 'static) -> Self {
+        self.parameters.push(Box::new(parameter));
+        self
+    }
+
+    fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.parameters.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync)).collect()
+    }
+}
+
+/// What a read saw: the position every read model it used has reached, and the rows of each query.
+pub(crate) struct Snapshot<const N: usize> {
+    pub(crate) as_of: Position,
+    pub(crate) rows: [Vec<Row>; N],
+}
+
+/// Runs `queries` as `tenant`.
+pub(crate) async fn take<const N: usize>(
+    pool: &Pool,
+    tenant: &Tenant,
+    models: Models,
+    queries: &[Query; N],
+) -> Result<Snapshot<N>, Fault> {
+    let (seen, rows) =
+        within_deadline(pool, async |connection| transaction(connection, tenant.as_str(), models, queries).await)
+            .await?;
+    if !seen.try_get("tenant_known")? {
+        return Err(Fault::TenantUnknown);
+    }
+    let rows = rows.try_into().expect("there are as many results as queries");
+    Ok(Snapshot { as_of: Position(seen.try_get("position")?), rows })
+}
+
+/// How far every read model is.
+pub(crate) async fn checkpoints(pool: &Pool) -> Result<Vec<(String, Position)>, Fault> {
+    let rows = within_deadline(pool, async |connection| {
+        let statement = connection.prepare_cached(CHECKPOINTS).await?;
+        connection.query(&statement, &[]).await
+    });
+    let position_of = |row: &Row| Ok((row.try_get("projection")?, Position(row.try_get("position")?)));
+    rows.await?.iter().map(position_of).collect()
+}
+
+/// Whether the read database answers this role.
+pub(crate) async fn ping(pool: &Pool) -> Result<(), Fault> {
+    within_deadline(pool, async |connection| connection.batch_execute(PING).await).await
+}
+
+/// All statements leave in one write and are answered in one round trip: the futures are polled in this order, and the first
+/// poll of each puts its statement on the wire. If an earlier one fails, Postgres refuses the later ones.
+async fn transaction<const N: usize>(
+    connection: &Object,
+    tenant: &str,
+    models: Models,
+    queries: &[Query; N],
+) -> Result<(Row, Vec<Vec<Row>>), tokio_postgres::Error> {
+    let scope = connection.prepare_cached(SCOPE).await?;
+    let as_of = connection.prepare_cached(AS_OF).await?;
+    let prepared = try_join_all(queries.iter().map(|query| connection.prepare_cached(query.sql))).await?;
+    let parameters: Vec<_> = queries.iter().map(Query::parameters).collect();
+    let rows = prepared.iter().zip(&parameters).map(|(statement, parameters)| connection.query(statement, parameters));
+    let (begun, scoped, seen, rows, ended) = join5(
+        connection.batch_execute(BEGIN),
+        connection.query_one(&scope, &[&tenant]),
+        connection.query_one(&as_of, &[&models, &tenant]),
+        join_all(rows),
+        connection.batch_execute(COMMIT),
+    )
+    .await;
+    begun?;
+    scoped?;
+    let rows = rows.into_iter().collect::<Result<Vec<_>, _>>()?;
+    ended?;
+    Ok((seen?, rows))
+}
+
+/// Runs `work` on a pooled connection; one that does not answer in time is closed rather than given to the next request.
+async fn within_deadline<T>(
+    pool: &Pool,
+    work: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
+) -> Result<T, Fault> {
+    let connection = connection(pool).await?;
+    if let Ok(done) = tokio::time::timeout(DEADLINE, work(&connection)).await {
+        return Ok(done?);
+    }
+    drop(Object::take(connection));
+    Err(Fault::DatabaseAway("no answer in time".to_owned()))
+}
+
+async fn connection(pool: &Pool) -> Result<Object, Fault> {
+    let timeouts = Timeouts { wait: Some(WAIT), create: None, recycle: None };
+    // Of a pool whose connections all hang, each is tried in turn: the limit is for all of them together.
+    let connection = tokio::time::timeout(CONNECT, pool.timeout_get(&timeouts)).await;
+    Ok(connection.map_err(|_| Fault::DatabaseAway("no connection in time".to_owned()))??)
+}

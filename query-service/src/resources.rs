@@ -1,0 +1,32 @@
+//! Every route, one line each. A path that is written to as well passes its writes on.
+
+use axum::Router;
+use axum::routing::{any, get};
+use runtime::problem::Problem;
+
+use crate::Service;
+use crate::pass_through::pass_through;
+
+mod interactions;
+mod profile;
+mod topic_summary;
+
+pub(crate) fn router() -> Router<Service> {
+    Router::new()
+        .route("/users/{guest_id}", get(profile::read))
+        .route("/api/v1/users/{guest_id}", get(profile::read))
+        .route("/guests/{guest_id}/profile", get(profile::read))
+        .route("/api/v1/guests/{guest_id}/profile", get(profile::read))
+        .route("/guests/{guest_id}/interactions", any(pass_through).get(interactions::list).options(no_such_route))
+        .route(
+            "/api/v1/guests/{guest_id}/interactions",
+            any(pass_through).get(interactions::list).options(no_such_route),
+        )
+        .route("/topics/{topic_name}/summary", get(topic_summary::read))
+        .route("/api/v1/topics/{topic_name}/summary", get(topic_summary::read))
+        .route("/{*path}", any(pass_through).get(no_such_route).options(no_such_route))
+}
+
+async fn no_such_route() -> Problem {
+    Problem::not_found("route_not_found", "there is no such route")
+}

@@ -1,0 +1,115 @@
+//! Which interactions a caller asks for, and the statement that finds a page of them.
+
+use chrono::{DateTime, Utc};
+use runtime::tenant::Tenant;
+use tokio_postgres::types::Timestamp;
+
+use crate::error::Fault;
+use crate::instant;
+use crate::page::Place;
+use crate::parameters::Parameters;
+use crate::read::Query;
+
+/// The statement for one set of filters: each set has an index of its own, so the planner must not see the others. No
+/// COALESCE: Postgres thinks it may leak rows of other tenants, and under row-level security keeps it out of index conditions.
+macro_rules! page {
+    ($name:literal, $filter:literal) => {
+        concat!(
+            "\n-- ",
+            $name,
+            "()
+SELECT interaction_id, kind, topic, occurred_at, occurred_at_offset_minutes, recorded_at, properties::text AS properties,
+       position
+FROM read.interaction
+WHERE tenant = $1
+  AND guest_id = (SELECT canonical_id FROM read.identity WHERE tenant = $1 AND guest_id = $2 LIMIT 1)
+  AND occurred_at >= $3
+  AND (occurred_at, interaction_id) < ($4, $5)
+  ",
+            $filter,
+            "
+ORDER BY occurred_at DESC, interaction_id DESC
+LIMIT $6"
+        )
+    };
+}
+
+const ALL: &str = page!("interactions", "");
+const OF_KIND: &str = page!("interactions_of_kind", "AND kind = $7");
+const ON_TOPIC: &str = page!("interactions_on_topic", "AND topic_key = $7");
+const OF_KIND_ON_TOPIC: &str = page!("interactions_of_kind_on_topic", "AND kind = $7 AND topic_key = $8");
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Filter {
+    kind: Option<String>,
+    topic_key: Option<String>,
+    /// Inclusive.
+    from: Option<DateTime<Utc>>,
+    /// Exclusive.
+    to: Option<DateTime<Utc>>,
+    /// Both as the caller wrote them: part of what a cursor belongs to.
+    from_text: Option<String>,
+    to_text: Option<String>,
+}
+
+impl Filter {
+    /// Takes `kind` (or `type`), `topic`, `from` and `to`.
+    pub(super) fn take(parameters: &mut Parameters) -> Result<Self, Fault> {
+        let (kind, alias) = (parameters.take("kind"), parameters.take("type"));
+        if kind.is_some() && alias.is_some() {
+            return Err(Fault::Filter("kind and type mean the same: give one of them"));
+        }
+        let topic_key = parameters.take("topic").map(|topic| schema::topic_key(&topic));
+        let (from_text, to_text) = (parameters.take("from"), parameters.take("to"));
+        let (from, to) = (parse("from", from_text.as_deref())?, parse("to", to_text.as_deref())?);
+        Ok(Self { kind: kind.or(alias), topic_key, from, to, from_text, to_text })
+    }
+
+    pub(super) fn texts(&self) -> [Option<&str>; 4] {
+        [&self.kind, &self.topic_key, &self.from_text, &self.to_text].map(Option::as_deref)
+    }
+
+    /// Finds at most `limit` interactions that come after `after`, or the newest.
+    pub(super) fn query(&self, tenant: &Tenant, guest_id: &str, after: Option<Place>, limit: i64) -> Query {
+        let sql = match (&self.kind, &self.topic_key) {
+            (None, None) => ALL,
+            (Some(_), None) => OF_KIND,
+            (None, Some(_)) => ON_TOPIC,
+            (Some(_), Some(_)) => OF_KIND_ON_TOPIC,
+        };
+        // A cursor was issued below `to`; no id sorts before the empty one, so `to` itself stays excluded.
+        let (before, before_id) = after.map_or((self.to, String::new()), |place| (Some(place.at), place.id));
+        let from = self.from.map_or(Timestamp::NegInfinity, Timestamp::Value);
+        let before = before.map_or(Timestamp::PosInfinity, Timestamp::Value);
+        let query = Query::new(sql).with(tenant.to_string()).with(guest_id.to_owned());
+        let query = query.with(from).with(before).with(before_id).with(limit);
+        [&self.kind, &self.topic_key].into_iter().flatten().fold(query, |query, value| query.with(value.clone()))
+    }
+}
+
+fn parse(name: &'static str, text: Option<&str>) -> Result<Option<DateTime<Utc>>, Fault> {
+    text.map(|text| instant::parse(text).ok_or(Fault::Date(name))).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(query: &str) -> Result<Filter, Fault> {
+        let uri = format!("/?{query}").parse().expect("a URI");
+        Filter::take(&mut Parameters::of(&uri)?)
+    }
+
+    #[test]
+    fn type_is_another_name_of_kind() {
+        assert_eq!(filter("type=order.created").expect("valid"), filter("kind=order.created").expect("valid"));
+        assert!(matches!(filter("type=a&kind=a"), Err(Fault::Filter(_))));
+    }
+
+    #[test]
+    fn times_need_an_offset() {
+        assert!(filter("from=2026-03-01T10:00:00%2B01:00&to=2026-03-02T10:00:00Z").is_ok());
+        assert!(matches!(filter("from=2026-03-01T10:00:00"), Err(Fault::Date("from"))));
+        assert!(matches!(filter("to=yesterday"), Err(Fault::Date("to"))));
+    }
+}

@@ -1,0 +1,70 @@
+//! `GET /api/v1/topics/{topic_name}/summary`: how many guests a topic has, and how often they met it.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tokio_postgres::Row;
+
+use crate::Service;
+use crate::answer::Answer;
+use crate::error::Fault;
+use crate::instant;
+use crate::parameters::Parameters;
+use crate::position::Position;
+use crate::read::{Models, Query, Scope, Snapshot};
+
+const MODELS: Models = &["tenant", "topic_summary"];
+
+/// At most 64 rows by primary key, one for each virtual partition.
+const SUMMARY: &str = "
+-- topic_summary()
+SELECT sum(guest_count)::bigint AS guest_count, sum(interaction_count)::bigint AS interaction_count,
+       min(first_at) AS first_at, max(last_at) AS last_at
+FROM read.topic_summary
+WHERE tenant = $1 AND topic_key = $2
+HAVING sum(interaction_count) > 0
+LIMIT 1";
+
+#[derive(Serialize)]
+struct TopicSummary {
+    topic: String,
+    guest_count: i64,
+    interaction_count: i64,
+    first_at: Option<String>,
+    last_at: Option<String>,
+    as_of: String,
+}
+
+pub(crate) async fn read(
+    State(service): State<Service>,
+    scope: Scope,
+    topic: Result<Path<String>, PathRejection>,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    let Path(topic) = topic.map_err(|_| Fault::TopicNotFound)?;
+    if topic.contains('\0') {
+        return Err(Fault::Character);
+    }
+    parameters.finish()?;
+    let topic_key = schema::topic_key(&topic);
+    let query = Query::new(SUMMARY).with(scope.tenant.to_string()).with(topic_key.clone());
+    let Snapshot { as_of, rows: [rows] } = service.reader.read(&scope, MODELS, [query]).await?;
+    let summary = summary_in(rows.first().ok_or(Fault::TopicNotFound)?, topic_key, as_of)?;
+    Answer::as_of(as_of).respond(&headers, &summary)
+}
+
+fn summary_in(row: &Row, topic: String, as_of: Position) -> Result<TopicSummary, Fault> {
+    let instant = |name| -> Result<_, Fault> { Ok(row.try_get::<_, Option<DateTime<Utc>>>(name)?.map(instant::utc)) };
+    Ok(TopicSummary {
+        topic,
+        guest_count: row.try_get("guest_count")?,
+        interaction_count: row.try_get("interaction_count")?,
+        first_at: instant("first_at")?,
+        last_at: instant("last_at")?,
+        as_of: as_of.to_string(),
+    })
+}
