@@ -1,0 +1,17 @@
+//! What `keepsake` is made of: one module per subcommand. The test harness starts servers with the same code as `up`.
+
+pub mod commander;
+pub mod demo;
+pub mod doctor;
+pub mod guard;
+pub mod import;
+pub mod json_print;
+pub mod migrate;
+pub mod probe;
+pub mod reset;
+pub mod send;
+pub mod serve;
+pub mod servers;
+pub mod stop;
+pub mod sub;
+pub mod up;

@@ -1,0 +1,70 @@
+//! `keepsake`: the one command people type.
+
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use clap::{Parser, Subcommand};
+use keepsake_cli::{demo, doctor, guard, import, migrate, probe, reset, send, serve, stop, sub, up};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+
+/// Keepsake remembers people: commands in, events on a log, read models out.
+#[derive(Parser)]
+#[command(name = "keepsake", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Up(up::UpArgs),
+    Stop(stop::StopArgs),
+    Reset(reset::ResetArgs),
+    Send(send::SendArgs),
+    Sub(sub::SubArgs),
+    Import(import::ImportArgs),
+    Doctor(doctor::DoctorArgs),
+    Migrate(migrate::MigrateArgs),
+    /// Runs one of the three services in the foreground
+    Serve(serve::ServeArgs),
+    /// Asks a URL and ends with 0 when it answers with success: health checks of containers
+    Probe(probe::ProbeArgs),
+    #[command(hide = true)]
+    Guard(guard::GuardArgs),
+}
+
+fn main() -> ExitCode {
+    let ended = match Cli::parse().command {
+        Command::Serve(args) => Ok(serve::run(&args)),
+        command => run(command),
+    };
+    ended.unwrap_or_else(|error| {
+        anstream::eprintln!("{ERROR}error:{ERROR:#} {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn start(args: up::UpArgs) -> anyhow::Result<()> {
+    let state_dir = args.run_dir.join("import");
+    let migrate = async |options| migrate::run(&migrate::MigrateArgs::try_from(options)?).await;
+    up::run(args, migrate, async |endpoints| demo::run(&endpoints, &state_dir).await).await
+}
+
+#[tokio::main]
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let done = |()| ExitCode::SUCCESS;
+    match command {
+        Command::Up(args) => start(args).await.map(done),
+        Command::Stop(args) => stop::run(args).await.map(done),
+        Command::Reset(args) => reset::run(args).await.map(done),
+        Command::Send(args) => send::run(args).await,
+        Command::Sub(args) => sub::run(args).await.map(done),
+        Command::Import(args) => import::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
+        Command::Migrate(args) => migrate::run(&args).await.map(done),
+        Command::Probe(args) => probe::run(&args).await,
+        Command::Guard(args) => guard::run(args).await,
+        Command::Serve(args) => Ok(serve::run(&args)),
+    }
+}

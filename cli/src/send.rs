@@ -1,0 +1,65 @@
+//! `keepsake send SUBJECT JSON`: sends one command and prints the answer.
+
+use std::io::Read as _;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use clap::Args;
+
+use crate::commander::{self, Outcome};
+use crate::json_print::pretty;
+
+/// Sends one command and prints the answer.
+///
+/// Example: keepsake send cmd.demo.guest.register '{"identifier":"ada"}'
+#[derive(Args, Debug)]
+pub struct SendArgs {
+    /// Where to: `cmd.<tenant>.<facet>.<command>`, such as cmd.demo.interactions.record
+    subject: String,
+    /// The command's body, or - to read it from standard input
+    json: String,
+    /// Id of the command: sent twice under the same id, it is carried out once
+    #[arg(long)]
+    id: Option<String>,
+    /// Send without waiting for the answer
+    #[arg(long)]
+    publish: bool,
+    /// nats-server
+    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222")]
+    nats_url: String,
+}
+
+pub async fn run(args: SendArgs) -> anyhow::Result<ExitCode> {
+    let client = event_log::connect(&args.nats_url, "keepsake send").await?;
+    let json = if args.json == "-" { from_stdin()? } else { Bytes::from(args.json) };
+    let started = Instant::now();
+    if args.publish {
+        client.publish(args.subject, json).await?;
+        client.flush().await.context("NATS did not take the message")?;
+        anstream::eprintln!("published");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let outcome = commander::send(&client, &args.subject, args.id.as_deref(), json).await;
+    let milliseconds = started.elapsed().as_secs_f64() * 1e3;
+    match outcome {
+        Outcome::Accepted(reply) => {
+            anstream::println!("{}", pretty(&reply));
+            anstream::eprintln!("accepted in {milliseconds:.1} ms");
+            Ok(ExitCode::SUCCESS)
+        }
+        Outcome::Refused { problem, body } => {
+            anstream::println!("{}", pretty(&body));
+            anstream::eprintln!("refused: {} ({milliseconds:.1} ms)", problem.code);
+            Ok(ExitCode::FAILURE)
+        }
+        Outcome::NoAnswer(why) => anyhow::bail!("{why}: `keepsake doctor` shows what is up"),
+    }
+}
+
+fn from_stdin() -> anyhow::Result<Bytes> {
+    let mut body = Vec::new();
+    std::io::stdin().read_to_end(&mut body).context("standard input cannot be read")?;
+    Ok(Bytes::from(body))
+}

@@ -1,0 +1,56 @@
+//! The configuration file of our nats-server.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::NatsOptions;
+
+/// The limit our own messages are sized for.
+const MAX_PAYLOAD_BYTES: u32 = 1024 * 1024;
+
+pub(super) fn path(dir: &Path) -> PathBuf {
+    dir.join("nats/nats-server.conf")
+}
+
+pub(super) fn store_dir(dir: &Path) -> PathBuf {
+    dir.join("nats")
+}
+
+pub(super) fn write(dir: &Path, options: &NatsOptions, client: u16, monitor: u16) -> anyhow::Result<()> {
+    let path = path(dir);
+    std::fs::write(&path, text(dir, options, client, monitor))
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+fn text(dir: &Path, options: &NatsOptions, client: u16, monitor: u16) -> String {
+    let store = quoted(&store_dir(dir).display().to_string());
+    let sync = if options.sync_always { "always" } else { "2m" };
+    let (max_store, further) = (options.max_store_bytes, &options.further_config);
+    format!(
+        "listen: \"127.0.0.1:{client}\"\n\
+         http: \"127.0.0.1:{monitor}\"\n\
+         max_payload: {MAX_PAYLOAD_BYTES}\n\
+         jetstream {{\n  store_dir: {store}\n  sync_interval: {sync}\n  max_file_store: {max_store}\n}}\n\
+         {further}\n"
+    )
+}
+
+/// The server reads backslash escapes in double quotes.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_listens_on_loopback_and_syncs_before_it_acknowledges() {
+        let options = NatsOptions::new(PathBuf::from("/a b/\"c\""));
+        let text = text(&options.dir, &options, 4222, 8222);
+        assert!(text.contains("listen: \"127.0.0.1:4222\"") && text.contains("http: \"127.0.0.1:8222\""), "{text}");
+        assert!(text.contains("sync_interval: always"), "{text}");
+        assert!(text.contains(r#"store_dir: "/a b/\"c\"/nats""#), "{text}");
+    }
+}

@@ -1,0 +1,22 @@
+//! Where everything answers, for the demo and for `.run/env`.
+
+/// The tenant the demo works in.
+pub(super) const DEMO_TENANT: &str = "demo";
+/// Any value is good until tokens are checked.
+pub(super) const DEMO_TOKEN: &str = "demo-token";
+
+#[derive(Clone, Debug)]
+pub struct Endpoints {
+    /// The one origin, for reads and writes.
+    pub url: String,
+    pub command_url: String,
+    pub query_url: String,
+    pub workers_url: String,
+    pub nats_url: String,
+    /// Absent when the NATS server is somebody else's.
+    pub nats_monitor_url: Option<String>,
+    /// The superuser's way into the read models.
+    pub database_url: String,
+    pub tenant: String,
+    pub token: String,
+}

@@ -1,0 +1,44 @@
+//! What the projection workers must be told to start.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use runtime::config::{ConfigError, Env, Secret};
+
+const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8005);
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The log.
+    pub nats_url: String,
+    /// The read database, as a role that may write every read model.
+    pub database_url: Secret,
+    /// The vault, as a role that may read keys.
+    pub vault_url: Secret,
+    /// The key-encryption key.
+    pub key_file: PathBuf,
+    /// Where health is asked.
+    pub http_address: SocketAddr,
+}
+
+impl Config {
+    pub fn from_env(mut env: Env) -> Result<Self, ConfigError> {
+        let nats_url = env.required("NATS_URL", "the log: nats://host:4222");
+        let database_url =
+            env.required("KEEPSAKE_DATABASE_URL", "the read database, as the writer role: postgres://...");
+        let vault_url = env.required("KEEPSAKE_VAULT_URL", "the vault, as the opener role: postgres://...");
+        let key_file = env.required("KEEPSAKE_KEK_FILE", "the file that holds the key-encryption key");
+        let http_address =
+            env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_ADDRESS, "the address of the health endpoints: 127.0.0.1:8005");
+        let settings = || {
+            Some(Self {
+                nats_url: nats_url?,
+                database_url: database_url?,
+                vault_url: vault_url?,
+                key_file: key_file?,
+                http_address,
+            })
+        };
+        env.finish(settings())
+    }
+}

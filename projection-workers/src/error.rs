@@ -1,0 +1,166 @@
+//! Every way folding can fail, and what the worker does about it.
+//!
+//! Postgres repeats the values it refuses in its own words, so of its errors only the code and the place are kept.
+
+use deadpool_postgres::PoolError;
+use event_log::LogError;
+use event_log::read::ReadError;
+use proto::subject::LogSubject;
+use tokio_postgres::error::{DbError, SqlState};
+use vault::{OpenError, VaultError};
+
+/// What follows from a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Something is away for now: try again soon.
+    Retry,
+    /// A commit cannot be folded until somebody mends keys, data or the binary: try again now and then, never go past it.
+    Halt,
+    /// This worker must not fold at all.
+    Stop,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error(
+        "the read models were folded from log {known}, but this is log {found}: connect to the former log, or drop the read \
+         database and run `keepsake migrate` to fold this one"
+    )]
+    OtherLog { known: String, found: String },
+    #[error(
+        "stream_regressed: the read models are at position {checkpoint}, but the log ends at {last}: commits were lost, so \
+         restore the log, or drop the read database and run `keepsake migrate` to fold what is left"
+    )]
+    StreamRegressed { checkpoint: u64, last: u64 },
+    #[error("the read models {0} are missing or made for another version: run `keepsake migrate`")]
+    NotMigrated(String),
+    #[error("another worker took over, or a read model was made anew: this one stops")]
+    TakenOver,
+    #[error("the commit at position {position} of {owner}, tenant {tenant}, cannot be folded: {reason}")]
+    Unfoldable { position: u64, tenant: String, owner: String, reason: Unfoldable },
+    #[error("{projection} wrote {written} of {given} rows: some are ahead of their checkpoint")]
+    RowsAhead { projection: &'static str, given: usize, written: u64 },
+    #[error("Postgres refused with SQLSTATE {code} {place}")]
+    Refused { code: String, place: String },
+    #[error("Postgres is away: {0}")]
+    DatabaseAway(String),
+    #[error("the vault is away: {0}")]
+    VaultAway(String),
+    #[error("the vault gives no keys: {0}")]
+    Vault(VaultError),
+    #[error("the log is away: {0}")]
+    Log(#[from] LogError),
+    #[error("the log cannot be read: {}", chain(.0))]
+    Read(#[from] ReadError),
+    #[error("no end after {0} s")]
+    Timeout(u64),
+}
+
+/// Why one commit cannot be folded.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfoldable {
+    #[error("it does not decode")]
+    Undecodable(#[from] prost::DecodeError),
+    #[error(transparent)]
+    Sealed(#[from] OpenError),
+    #[error("{0} is missing or out of range")]
+    Field(&'static str),
+}
+
+impl Fault {
+    pub(crate) fn unfoldable(position: u64, subject: &LogSubject, reason: Unfoldable) -> Self {
+        Self::Unfoldable { position, tenant: subject.tenant.to_string(), owner: subject.owner.to_string(), reason }
+    }
+
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::OtherLog { .. } | Self::StreamRegressed { .. } | Self::NotMigrated(_) | Self::TakenOver => {
+                Severity::Stop
+            }
+            Self::Unfoldable { .. } | Self::RowsAhead { .. } | Self::Vault(_) => Severity::Halt,
+            Self::Read(ReadError::Subject { .. } | ReadError::OutOfOrder { .. } | ReadError::Unplaced(_)) => {
+                Severity::Halt
+            }
+            Self::Read(ReadError::Consumer { .. } | ReadError::Pull(_) | ReadError::Silent(_)) => Severity::Retry,
+            Self::Refused { code, .. } if is_about_the_data(code) => Severity::Halt,
+            Self::Refused { .. } | Self::DatabaseAway(_) | Self::VaultAway(_) | Self::Log(_) | Self::Timeout(_) => {
+                Severity::Retry
+            }
+        }
+    }
+}
+
+/// Data exception, integrity violation, statement or right missing, program limit: the same will be refused again.
+fn is_about_the_data(sql_state: &str) -> bool {
+    ["22", "23", "42", "54"].iter().any(|class| sql_state.starts_with(class))
+}
+
+impl From<tokio_postgres::Error> for Fault {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.as_db_error() {
+            Some(refusal) => Self::Refused { code: refusal.code().code().to_owned(), place: place(refusal) },
+            None => Self::DatabaseAway(chain(&error)),
+        }
+    }
+}
+
+fn place(refusal: &DbError) -> String {
+    let names = [refusal.schema(), refusal.table(), refusal.column(), refusal.constraint()];
+    // What Postgres says about logins and missing databases names no values, and an operator needs it.
+    let connecting = ["28", "3D", "57"].iter().any(|class| refusal.code().code().starts_with(class));
+    let message = Some(refusal.message()).filter(|_| connecting || refusal.code() == &SqlState::UNDEFINED_TABLE);
+    names.into_iter().chain([message]).flatten().collect::<Vec<_>>().join(" ")
+}
+
+impl From<PoolError> for Fault {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) => error.into(),
+            PoolError::Timeout(_)
+            | PoolError::Closed
+            | PoolError::NoRuntimeSpecified
+            | PoolError::PostCreateHook(_) => Self::DatabaseAway("no connection in time".to_owned()),
+        }
+    }
+}
+
+impl From<VaultError> for Fault {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Unavailable(error) => Self::VaultAway(Self::from(error).to_string()),
+            VaultError::Database(error) => Self::VaultAway(Self::from(error).to_string()),
+            other @ (VaultError::Address(_)
+            | VaultError::Key(_)
+            | VaultError::TenantUnknown
+            | VaultError::WrongKeyFile(_)
+            | VaultError::Seal(_)
+            | VaultError::Corrupt(_)) => Self::Vault(other),
+        }
+    }
+}
+
+/// An error and everything behind it in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let sources = std::iter::successors(Some(error), |error| error.source());
+    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str) -> Severity {
+        Fault::Refused { code: code.to_owned(), place: String::new() }.severity()
+    }
+
+    #[test]
+    fn a_database_that_shuts_down_is_asked_again_and_bad_data_halts() {
+        assert_eq!(["57P01", "53100", "40P01", "25006"].map(refused), [Severity::Retry; 4]);
+        assert_eq!(["22021", "23505", "42P01", "54000"].map(refused), [Severity::Halt; 4]);
+    }
+
+    #[test]
+    fn a_lost_log_stops_the_worker() {
+        assert_eq!(Fault::StreamRegressed { checkpoint: 7, last: 3 }.severity(), Severity::Stop);
+    }
+}

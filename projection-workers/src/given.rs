@@ -1,0 +1,75 @@
+//! Commits for the specs of projections: given these, folded, then these changes.
+
+use chrono::{DateTime, Utc};
+use proto::Event;
+use proto::guest::event::Kind as GuestEvent;
+use proto::guest::{GuestRegistered, Identifier};
+use proto::interactions::InteractionRecorded;
+use proto::interactions::event::Kind as InteractionEvent;
+use proto::subject::{LogSubject, Owner};
+use proto::tenant::TenantProvisioned;
+use proto::tenant::event::Kind as TenantEvent;
+use vault::OpenedEvent;
+
+use crate::error::Unfoldable;
+use crate::open::Opened;
+use crate::projection::Projection;
+
+pub(crate) const TENANT: &str = "shop";
+pub(crate) const RECORDED_AT: DateTime<Utc> = DateTime::from_timestamp(1_800_000_000, 0).expect("in range");
+
+pub(crate) fn guest(id: u128) -> Owner {
+    Owner::guest(id)
+}
+
+pub(crate) fn try_fold<P: Projection>(commits: impl IntoIterator<Item = Opened>) -> Result<P, Unfoldable> {
+    let mut batch = P::default();
+    commits.into_iter().try_for_each(|commit| Projection::fold(&mut batch, &commit))?;
+    Ok(batch)
+}
+
+pub(crate) fn fold<P: Projection>(commits: impl IntoIterator<Item = Opened>) -> P {
+    try_fold(commits).expect("every commit folds")
+}
+
+fn commit(position: i64, owner: Owner, event: Event) -> Opened {
+    let subject = LogSubject::new(TENANT.parse().expect("a token"), owner);
+    let events = vec![OpenedEvent { id: format!("evt_{position}"), event }];
+    let pp = i16::try_from(subject.partition()).expect("below 64");
+    Opened { position, subject, pp, version: 1, recorded_at: RECORDED_AT, events }
+}
+
+pub(crate) fn provisioned(position: i64, name: &str) -> Opened {
+    let event = TenantEvent::TenantProvisioned(TenantProvisioned { name: name.to_owned() });
+    commit(position, Owner::tenant(), Event::Tenant(event))
+}
+
+pub(crate) fn registered(position: i64, guest: Owner, attributes: &str) -> Opened {
+    let registered = GuestRegistered { attributes: attributes.to_owned(), ..GuestRegistered::default() };
+    commit(position, guest, Event::Guest(GuestEvent::GuestRegistered(registered)))
+}
+
+pub(crate) fn identified(position: i64, guest: Owner, identifiers: &[(&str, &str)]) -> Opened {
+    let identifier = |(namespace, value): &(&str, &str)| Identifier {
+        namespace: (*namespace).to_owned(),
+        value: (*value).to_owned(),
+    };
+    let identifiers = identifiers.iter().map(identifier).collect();
+    let registered = GuestRegistered { identifiers, ..GuestRegistered::default() };
+    commit(position, guest, Event::Guest(GuestEvent::GuestRegistered(registered)))
+}
+
+pub(crate) fn interaction(seconds: i64, change: impl FnOnce(&mut InteractionRecorded)) -> InteractionRecorded {
+    let mut recorded = InteractionRecorded {
+        kind: "order.created".to_owned(),
+        topic: "music".to_owned(),
+        occurred_at: Some(prost_types::Timestamp { seconds, nanos: 0 }),
+        ..InteractionRecorded::default()
+    };
+    change(&mut recorded);
+    recorded
+}
+
+pub(crate) fn interacted(position: i64, guest: Owner, recorded: InteractionRecorded) -> Opened {
+    commit(position, guest, Event::Interactions(InteractionEvent::InteractionRecorded(recorded)))
+}

@@ -1,0 +1,71 @@
+//! What a projection is: a batch that commits are folded into and that is then written at once.
+//!
+//! A projection has no effects but its rows: it is given nothing to have any with.
+
+use deadpool_postgres::Transaction;
+use futures_util::future::BoxFuture;
+use tokio_postgres::types::ToSql;
+
+use crate::error::{Fault, Unfoldable};
+use crate::open::Opened;
+
+/// Folds commits into one read model. The implementing type is a batch of changes, empty by default.
+pub(crate) trait Projection: Default + Send + Sync + 'static {
+    /// The name of the read model: file, folder, table and checkpoint alike.
+    const NAME: &'static str;
+
+    /// Adds what one commit changes. Several commits about one row become one change of it.
+    fn fold(&mut self, commit: &Opened) -> Result<(), Unfoldable>;
+
+    /// Writes the changes, one statement per table. The rows and the checkpoint are committed together, so no commit is ever
+    /// folded into a row twice.
+    fn flush(&self, transaction: &Transaction<'_>) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+/// A kind of projection, as the list of them holds it.
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    pub(crate) empty: fn() -> Box<dyn Batch>,
+}
+
+impl Kind {
+    pub(crate) const fn of<P: Projection>() -> Self {
+        Self { name: P::NAME, empty: || Box::<P>::default() }
+    }
+}
+
+/// A [`Projection`] of any kind.
+pub(crate) trait Batch: Send + Sync {
+    fn fold(&mut self, commit: &Opened) -> Result<(), Unfoldable>;
+    fn flush<'a>(&'a self, transaction: &'a Transaction<'_>) -> BoxFuture<'a, Result<(), Fault>>;
+}
+
+impl<P: Projection> Batch for P {
+    fn fold(&mut self, commit: &Opened) -> Result<(), Unfoldable> {
+        Projection::fold(self, commit)
+    }
+
+    fn flush<'a>(&'a self, transaction: &'a Transaction<'_>) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(Projection::flush(self, transaction))
+    }
+}
+
+/// One array of a statement: what `of` takes from every row.
+pub(crate) fn column<'a, R, T>(rows: impl IntoIterator<Item = R> + 'a, of: impl Fn(R) -> T) -> Vec<T> {
+    rows.into_iter().map(of).collect()
+}
+
+/// Runs a statement that must reach each of the `given` rows. Upserts refuse a row whose position is not behind the batch's.
+pub(crate) async fn write<P: Projection>(
+    transaction: &Transaction<'_>,
+    statement: &str,
+    columns: &[&(dyn ToSql + Sync)],
+    given: usize,
+) -> Result<(), Fault> {
+    if given == 0 {
+        return Ok(());
+    }
+    let statement = transaction.prepare_cached(statement).await?;
+    let written = transaction.execute(&statement, columns).await?;
+    if written == given as u64 { Ok(()) } else { Err(Fault::RowsAhead { projection: P::NAME, given, written }) }
+}

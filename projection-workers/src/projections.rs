@@ -1,0 +1,29 @@
+//! The projections there are, one line each.
+
+mod identity;
+mod interaction;
+mod profile;
+mod tenant;
+mod topic_summary;
+
+use crate::projection::Kind;
+
+pub(crate) const ALL: &[Kind] = &[
+    Kind::of::<tenant::Tenant>(),
+    Kind::of::<identity::Identity>(),
+    Kind::of::<profile::Profile>(),
+    Kind::of::<interaction::Interaction>(),
+    Kind::of::<topic_summary::TopicSummary>(),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn every_read_model_has_its_projection() {
+        let mut projections: Vec<_> = ALL.iter().map(|kind| kind.name).collect();
+        projections.sort_unstable();
+        assert_eq!(projections, schema::read_models().collect::<Vec<_>>());
+    }
+}

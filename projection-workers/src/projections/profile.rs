@@ -1,0 +1,157 @@
+//! What is known of a guest at a glance.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::Transaction;
+use proto::Event;
+use proto::guest::event::Kind as GuestEvent;
+use proto::interactions::InteractionRecorded;
+use proto::interactions::event::Kind as InteractionEvent;
+use proto::tenant::event::Kind as TenantEvent;
+
+use crate::error::{Fault, Unfoldable};
+use crate::open::{Opened, instant};
+use crate::projection::{Projection, column, write};
+
+/// LEAST and GREATEST pass over NULL. A version above 0 says that the change is one of the guest facet.
+const UPSERT: &str = "
+-- upsert_profiles()
+INSERT INTO read.profile AS p (tenant, guest_id, pp, attributes, registered_at, interaction_count, first_seen_at,
+                               last_seen_at, version, position)
+SELECT tenant, guest_id, pp, attributes::json, registered_at, interaction_count, first_seen_at, last_seen_at, version, position
+FROM UNNEST($1::text[], $2::text[], $3::smallint[], $4::text[], $5::timestamptz[], $6::bigint[], $7::timestamptz[],
+            $8::timestamptz[], $9::bigint[], $10::bigint[])
+  AS g (tenant, guest_id, pp, attributes, registered_at, interaction_count, first_seen_at, last_seen_at, version, position)
+ON CONFLICT (tenant, guest_id) DO UPDATE SET
+  attributes = CASE WHEN excluded.version > 0 THEN excluded.attributes ELSE p.attributes END,
+  registered_at = LEAST(p.registered_at, excluded.registered_at),
+  interaction_count = p.interaction_count + excluded.interaction_count,
+  first_seen_at = LEAST(p.first_seen_at, excluded.first_seen_at),
+  last_seen_at = GREATEST(p.last_seen_at, excluded.last_seen_at),
+  version = GREATEST(p.version, excluded.version),
+  position = excluded.position
+WHERE p.position < excluded.position";
+
+#[derive(Default)]
+pub(crate) struct Profile(BTreeMap<(String, String), Change>);
+
+/// What a batch changes of one profile.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Change {
+    pp: i16,
+    attributes: Option<String>,
+    registered_at: Option<DateTime<Utc>>,
+    interaction_count: i64,
+    first_seen_at: Option<DateTime<Utc>>,
+    last_seen_at: Option<DateTime<Utc>>,
+    version: i64,
+    position: i64,
+}
+
+impl Change {
+    fn interacted(&mut self, recorded: &InteractionRecorded) -> Result<(), Unfoldable> {
+        let at = instant("occurred_at", recorded.occurred_at.as_ref())?;
+        self.interaction_count += 1;
+        self.first_seen_at = Some(self.first_seen_at.map_or(at, |first| first.min(at)));
+        self.last_seen_at = Some(self.last_seen_at.map_or(at, |last| last.max(at)));
+        Ok(())
+    }
+}
+
+impl Profile {
+    fn of(&mut self, commit: &Opened) -> &mut Change {
+        let guest = (commit.subject.tenant.to_string(), commit.subject.owner.to_string());
+        let change = self.0.entry(guest).or_default();
+        (change.pp, change.position) = (commit.pp, commit.position);
+        change
+    }
+}
+
+impl Projection for Profile {
+    const NAME: &'static str = "profile";
+
+    fn fold(&mut self, commit: &Opened) -> Result<(), Unfoldable> {
+        for event in &commit.events {
+            match &event.event {
+                Event::Guest(GuestEvent::GuestRegistered(registered)) => {
+                    let change = self.of(commit);
+                    change.attributes = Some(registered.attributes.clone());
+                    change.registered_at = Some(commit.recorded_at);
+                    change.version = commit.version;
+                }
+                Event::Interactions(InteractionEvent::InteractionRecorded(recorded)) => {
+                    self.of(commit).interacted(recorded)?;
+                }
+                Event::Tenant(TenantEvent::TenantProvisioned(_)) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush(&self, transaction: &Transaction<'_>) -> Result<(), Fault> {
+        let tenants = column(self.0.keys(), |(tenant, _)| tenant.as_str());
+        let guests = column(self.0.keys(), |(_, guest_id)| guest_id.as_str());
+        let pps = column(self.0.values(), |change| change.pp);
+        let attributes = column(self.0.values(), |change| object(change.attributes.as_deref().unwrap_or_default()));
+        let registered_at = column(self.0.values(), |change| change.registered_at);
+        let counts = column(self.0.values(), |change| change.interaction_count);
+        let first_seen_at = column(self.0.values(), |change| change.first_seen_at);
+        let last_seen_at = column(self.0.values(), |change| change.last_seen_at);
+        let versions = column(self.0.values(), |change| change.version);
+        let positions = column(self.0.values(), |change| change.position);
+        let columns = [
+            &tenants as _,
+            &guests as _,
+            &pps as _,
+            &attributes as _,
+            &registered_at as _,
+            &counts as _,
+            &first_seen_at as _,
+            &last_seen_at as _,
+            &versions as _,
+            &positions as _,
+        ];
+        write::<Self>(transaction, UPSERT, &columns, self.0.len()).await
+    }
+}
+
+/// Events leave an empty JSON object out.
+pub(super) fn object(json: &str) -> &str {
+    if json.is_empty() { "{}" } else { json }
+}
+
+#[cfg(test)]
+mod specs {
+    use super::*;
+    use crate::given::{RECORDED_AT, fold, guest, interacted, interaction, provisioned, registered};
+
+    fn only(batch: &Profile) -> &Change {
+        let [change] = batch.0.values().collect::<Vec<_>>()[..] else { panic!("one guest") };
+        change
+    }
+
+    #[test]
+    fn commits_of_one_guest_become_one_change() {
+        let at = |position, seconds| interacted(position, guest(1), interaction(seconds, |_| {}));
+        let batch = fold([registered(4, guest(1), r#"{"tier":1.0}"#), at(5, 50), at(6, 10), at(7, 90)]);
+        let change = only(&batch).clone();
+        assert_eq!(change.attributes.as_deref(), Some(r#"{"tier":1.0}"#));
+        assert_eq!((change.registered_at, change.version), (Some(RECORDED_AT), 1));
+        assert_eq!((change.interaction_count, change.position), (3, 7));
+        let seen = [change.first_seen_at, change.last_seen_at].map(|at| at.map(|at| at.timestamp()));
+        assert_eq!(seen, [Some(10), Some(90)]);
+    }
+
+    #[test]
+    fn an_interaction_leaves_registration_and_version_alone() {
+        let batch = fold([interacted(9, guest(1), interaction(0, |_| {}))]);
+        let change = only(&batch);
+        assert_eq!((change.version, &change.attributes, change.registered_at), (0, &None, None));
+    }
+
+    #[test]
+    fn a_tenant_is_no_guest() {
+        assert!(fold::<Profile>([provisioned(1, "Music shop")]).0.is_empty());
+    }
+}

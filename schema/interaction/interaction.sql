@@ -1,0 +1,23 @@
+-- Every interaction, listed per guest: the key backwards is newest first, and a time range is a range of the key.
+
+CREATE TABLE read.interaction (
+  tenant                     text NOT NULL,
+  guest_id                   text NOT NULL,
+  occurred_at                timestamptz NOT NULL,
+  -- Id of the event.
+  interaction_id             text NOT NULL,
+  pp                         smallint NOT NULL,
+  kind                       text NOT NULL,
+  -- Empty when the interaction was about nothing in particular.
+  topic                      text NOT NULL,
+  topic_key                  text NOT NULL,
+  occurred_at_offset_minutes smallint NOT NULL,
+  recorded_at                timestamptz NOT NULL,
+  -- json, not jsonb: numbers stay digit for digit as the caller wrote them.
+  properties                 json NOT NULL,
+  position                   bigint NOT NULL,
+  PRIMARY KEY (tenant, guest_id, occurred_at, interaction_id)
+);
+
+CREATE INDEX interaction_by_kind ON read.interaction (tenant, guest_id, kind, occurred_at, interaction_id);
+CREATE INDEX interaction_by_topic ON read.interaction (tenant, guest_id, topic_key, occurred_at, interaction_id);

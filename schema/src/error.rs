@@ -1,0 +1,21 @@
+//! Why the read database cannot be made, brought up to date, or connected to.
+
+use deadpool_postgres::BuildError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    #[error("the address of the read database is not a Postgres URL")]
+    Address(#[source] tokio_postgres::Error),
+    #[error("the connection pool cannot be made")]
+    Pool(#[from] BuildError),
+    #[error("the read database did not take a statement")]
+    Database(#[from] tokio_postgres::Error),
+    #[error("the SQL of {name} fails")]
+    Sql { name: &'static str, source: tokio_postgres::Error },
+    #[error("migration {0} was changed after it had been applied: restore it, and append a new file instead")]
+    MigrationChanged(&'static str),
+    #[error("the read database has migration {0}, which this binary does not know: run a newer keepsake")]
+    MigrationUnknown(String),
+    #[error("the read database would not keep tenants apart: {}", .0.join("; "))]
+    Unsafe(Vec<String>),
+}

@@ -1,0 +1,8 @@
+-- The customers of the platform.
+
+CREATE TABLE read.tenant (
+  tenant         text PRIMARY KEY,
+  name           text NOT NULL,
+  provisioned_at timestamptz NOT NULL,
+  position       bigint NOT NULL
+);

@@ -1,0 +1,97 @@
+//! A whole Keepsake for one test: its own nats-server, its own databases on a Postgres shared by the tests of this run.
+
+pub mod client;
+pub mod postgres;
+pub mod services;
+pub mod wait;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use keepsake_cli::migrate::{self, MigrateArgs};
+use keepsake_cli::servers::{Nats, NatsOptions, Tools};
+use runtime::config::Secret;
+use tempfile::TempDir;
+
+pub use client::Client;
+pub use services::{InProcess, Processes, Service};
+pub use wait::eventually;
+
+const LOG_MAX_BYTES: i64 = 4 << 30;
+
+/// The servers of one test, migrated, with no service running yet.
+pub struct World {
+    pub nats: Nats,
+    pub database: postgres::Databases,
+    folder: TempDir,
+}
+
+impl World {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = NatsOptions::new(folder.path().join("nats"));
+        let nats = Nats::start(&tools(), &options).await.expect("nats-server starts");
+        let world = Self { nats, database: postgres::fresh().await, folder };
+        std::fs::write(world.key_file(), [7; 32]).expect("writes");
+        migrate::run(&world.migration()).await.expect("migrates");
+        world
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn key_file(&self) -> PathBuf {
+        self.folder().join("kek")
+    }
+
+    fn migration(&self) -> MigrateArgs {
+        let secret = |url: &str| Secret::new(url.to_owned());
+        MigrateArgs {
+            database_url: secret(&self.database.admin),
+            nats_url: self.nats.url(),
+            writer_url: secret(&self.database.writer),
+            reader_url: secret(&self.database.reader),
+            vault_keeper_url: secret(&self.database.vault_keeper),
+            vault_opener_url: secret(&self.database.vault_opener),
+            vault_lookup_url: secret(&self.database.vault_lookup),
+            log_replicas: 1,
+            log_max_bytes: LOG_MAX_BYTES,
+        }
+    }
+
+    /// What a service is started with, besides its address and its peers.
+    pub fn environment(&self, service: Service) -> BTreeMap<String, String> {
+        let Self { database, .. } = self;
+        let (database_url, vault_url) = match service {
+            Service::Command => (None, &database.vault_keeper),
+            Service::Projections => (Some(&database.writer), &database.vault_opener),
+            Service::Query => (Some(&database.reader), &database.vault_lookup),
+        };
+        let mut environment = BTreeMap::from([
+            ("NATS_URL".to_owned(), self.nats.url()),
+            ("NATS_MONITOR_URL".to_owned(), self.nats.monitor_url()),
+            ("KEEPSAKE_VAULT_URL".to_owned(), vault_url.clone()),
+            ("KEEPSAKE_KEK_FILE".to_owned(), self.key_file().display().to_string()),
+        ]);
+        environment.extend(database_url.map(|url| ("KEEPSAKE_DATABASE_URL".to_owned(), url.clone())));
+        environment
+    }
+}
+
+/// The built `keepsake`: it stands beside this test's own binary.
+pub fn keepsake() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its binary");
+    let keepsake = test.ancestors().nth(2).expect("target/<profile>/deps").join("keepsake");
+    assert!(keepsake.exists(), "{} is not built: run `make test`, or `cargo build --bins` first", keepsake.display());
+    keepsake
+}
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the repository").to_owned()
+}
+
+pub fn tools() -> Tools {
+    Tools::quiet(keepsake(), repository().join(".run/servers"))
+}

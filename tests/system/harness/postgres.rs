@@ -1,0 +1,82 @@
+//! One Postgres for all tests of this run; two databases for each test.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use keepsake_cli::servers::{Postgres, PostgresOptions};
+use tempfile::TempDir;
+
+use super::tools;
+
+const LOGIN_PASSWORD: &str = "test";
+
+/// The URLs of one test's databases.
+pub struct Databases {
+    pub admin: String,
+    pub writer: String,
+    pub reader: String,
+    pub vault_keeper: String,
+    pub vault_opener: String,
+    pub vault_lookup: String,
+    /// The read models, as the administrator.
+    pub read_admin: String,
+    /// The vault, as the administrator.
+    pub vault_admin: String,
+}
+
+impl Databases {
+    /// A connection of the test's own.
+    pub async fn connect(&self, url: &str) -> tokio_postgres::Client {
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("connects");
+        tokio::spawn(connection);
+        client
+    }
+}
+
+/// URLs of databases nobody used yet; migration creates them.
+pub async fn fresh() -> Databases {
+    static TESTS: AtomicU32 = AtomicU32::new(0);
+    let admin = tokio::task::spawn_blocking(admin_url).await.expect("Postgres starts");
+    let test = TESTS.fetch_add(1, Ordering::Relaxed);
+    let (read, vault) = (format!("keepsake_{test}"), format!("keepsake_{test}_vault"));
+    let (scheme, address) = admin.split_once("://").expect("a URL");
+    let host = address.rsplit_once('@').expect("a login").1.split('/').next().expect("a host").to_owned();
+    let login = |login: &str, database: &str| format!("{scheme}://{login}:{LOGIN_PASSWORD}@{host}/{database}");
+    let as_admin = |database: &str| format!("{}/{database}", admin.rsplit_once('/').expect("a database").0);
+    Databases {
+        writer: login("keepsake_writer_login", &read),
+        reader: login("keepsake_reader_login", &read),
+        vault_keeper: login("keepsake_vault_keeper_login", &vault),
+        vault_opener: login("keepsake_vault_opener_login", &vault),
+        vault_lookup: login("keepsake_vault_lookup_login", &vault),
+        read_admin: as_admin(&read),
+        vault_admin: as_admin(&vault),
+        admin,
+    }
+}
+
+/// Starts Postgres on a thread that outlives every single test; its guard ends it with this process.
+fn admin_url() -> String {
+    static URL: OnceLock<String> = OnceLock::new();
+    URL.get_or_init(|| {
+        let (started, url) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let folder = TempDir::new().expect("a folder");
+                let postgres = Postgres::start(&tools(), &options(&folder)).await.expect("Postgres starts");
+                started.send(postgres.admin_url().to_owned()).expect("the test waits");
+                std::future::pending::<()>().await;
+            });
+        });
+        url.recv().expect("Postgres starts")
+    })
+    .clone()
+}
+
+/// Tests run side by side, each with the pools of three services.
+fn options(folder: &TempDir) -> PostgresOptions {
+    let mut options = PostgresOptions::for_tests(folder.path().to_owned(), LOGIN_PASSWORD.to_owned());
+    options.settings.push(("max_connections".to_owned(), "400".to_owned()));
+    options
+}

@@ -1,0 +1,133 @@
+//! The three services: inside the test's process, or as processes of their own that can be killed.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use runtime::Running;
+use runtime::config::Env;
+use runtime::http_client::HttpClient;
+use tokio::process::{Child, Command};
+
+use super::{World, eventually, keepsake};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Service {
+    Command,
+    Projections,
+    Query,
+}
+
+impl Service {
+    pub const ALL: [Self; 3] = [Self::Command, Self::Projections, Self::Query];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Command => "command-service",
+            Self::Projections => "projection-workers",
+            Self::Query => "query-service",
+        }
+    }
+}
+
+/// All three, started by their libraries as their binaries would.
+pub struct InProcess {
+    pub command: Running,
+    pub projections: Running,
+    pub query: Running,
+}
+
+impl InProcess {
+    pub async fn start(world: &World) -> Self {
+        let environment = |service, peers: &[(&str, String)]| {
+            let mut environment = world.environment(service);
+            environment.insert("KEEPSAKE_HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned());
+            environment.extend(peers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+            Env::from(environment)
+        };
+        let config = command_service::Config::from_env(environment(Service::Command, &[])).expect("complete");
+        let command = command_service::start(config).await.expect("command-service starts");
+        let config = projection_workers::Config::from_env(environment(Service::Projections, &[])).expect("complete");
+        let projections = projection_workers::start(config).await.expect("projection-workers starts");
+        let peers = [("KEEPSAKE_COMMAND_URL", command.url())];
+        let config = query_service::Config::from_env(environment(Service::Query, &peers)).expect("complete");
+        let query = query_service::start(config).await.expect("query-service starts");
+        Self { command, projections, query }
+    }
+
+    pub async fn stop(self) {
+        for running in [self.query, self.projections, self.command] {
+            running.stop().await.expect("stops");
+        }
+    }
+}
+
+/// All three as processes; each can be killed and started again at the same address.
+pub struct Processes {
+    environments: BTreeMap<Service, BTreeMap<String, String>>,
+    children: BTreeMap<Service, Child>,
+    logs: PathBuf,
+}
+
+impl Processes {
+    pub async fn start(world: &World) -> Self {
+        let addresses: BTreeMap<Service, String> =
+            Service::ALL.into_iter().map(|service| (service, format!("127.0.0.1:{}", free_port()))).collect();
+        let environment = |service| {
+            let mut environment = world.environment(service);
+            environment.insert("KEEPSAKE_HTTP_ADDR".to_owned(), addresses[&service].clone());
+            environment.insert("KEEPSAKE_COMMAND_URL".to_owned(), format!("http://{}", addresses[&Service::Command]));
+            environment.insert("KEEPSAKE_LOG".to_owned(), "debug".to_owned());
+            (service, environment)
+        };
+        let environments = Service::ALL.into_iter().map(environment).collect();
+        let mut processes = Self { environments, children: BTreeMap::new(), logs: world.folder().join("logs") };
+        std::fs::create_dir_all(&processes.logs).expect("a folder");
+        for service in Service::ALL {
+            processes.start_one(service).await;
+        }
+        processes
+    }
+
+    /// Starts a service and waits until it is ready.
+    pub async fn start_one(&mut self, service: Service) {
+        let log = std::fs::File::options().create(true).append(true).open(self.log(service)).expect("a log");
+        let child = Command::new(keepsake())
+            .args(["serve", service.name()])
+            .envs(&self.environments[&service])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("starts");
+        self.children.insert(service, child);
+        let (http, url) = (HttpClient::new(Duration::from_secs(5)), format!("{}/healthz/ready", self.url(service)));
+        eventually(&format!("{} is ready", service.name()), async || {
+            http.get(&url, &[]).await.is_ok_and(|answer| answer.status.is_success()).then_some(())
+        })
+        .await;
+    }
+
+    /// `kill -9`, and nobody starts it again.
+    pub async fn kill(&mut self, service: Service) {
+        let mut child = self.children.remove(&service).expect("it runs");
+        child.kill().await.expect("it is ours to kill");
+    }
+
+    pub fn url(&self, service: Service) -> String {
+        format!("http://{}", self.environments[&service]["KEEPSAKE_HTTP_ADDR"])
+    }
+
+    fn log(&self, service: Service) -> PathBuf {
+        self.logs.join(format!("{}.log", service.name()))
+    }
+}
+
+/// A port that was free a moment ago; the service keeps it over restarts.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("bound").port()
+}

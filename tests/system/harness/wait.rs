@@ -1,0 +1,18 @@
+//! Waiting for a condition, with a deadline.
+
+use std::time::{Duration, Instant};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
+/// What `look` finds, as soon as it finds something.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let give_up = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < give_up, "waited {DEADLINE:?} in vain: {what}");
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+}

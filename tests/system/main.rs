@@ -1,0 +1,13 @@
+//! The whole system, on servers started privately for these tests: one nats-server and two databases each.
+
+mod harness;
+
+mod bad_input;
+mod concurrency;
+mod crash;
+mod idempotency;
+mod import;
+mod isolation;
+mod path;
+mod privacy;
+mod projections;

@@ -1,0 +1,55 @@
+//! Personal data is in no file of the log and in no line any process writes.
+
+use std::fs;
+use std::path::Path;
+
+use keepsake_cli::commander::Outcome;
+
+use crate::harness::{Client, Processes, Service, World};
+
+/// Texts that stand nowhere by chance.
+const CANARIES: [&str; 5] = ["canary-quokka", "canary-wombat", "canary_numbat", "canary-dunnart", "canary-bilby"];
+
+fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+fn assert_clean(folder: &Path) -> usize {
+    let files = files_below(folder);
+    for file in &files {
+        let content = fs::read(file).expect("readable");
+        for canary in CANARIES {
+            let found = content.windows(canary.len()).any(|window| window == canary.as_bytes());
+            assert!(!found, "{canary} stands in {}", file.display());
+        }
+    }
+    files.len()
+}
+
+#[tokio::test]
+async fn no_personal_data_in_the_log_or_in_any_line_of_output() {
+    let world = World::start().await;
+    let mut processes = Processes::start(&world).await;
+    let client = Client::new(&world, &processes.url(Service::Query), "demo").await;
+    client.provision().await;
+    let [identifier, attribute, kind, topic, property] = CANARIES;
+    let register = format!(r#"{{"identifier":"{identifier}","attributes":{{"name":"{attribute}"}}}}"#);
+    client.accepted("guest.register", None, &register).await;
+    let record = format!(r#"{{"guest_id":"{identifier}","kind":"{kind}","topic":"{topic}","properties":{{"note":"{property}"}}}}"#);
+    let token = client.accepted("interactions.record", None, &record).await.consistency_token;
+    let profile = client.read(&format!("/users/{identifier}"), &token).await;
+    assert_eq!(profile["attributes"]["name"], attribute);
+    client.read(&format!("/guests/{identifier}/interactions?topic={topic}"), &token).await;
+    // Refusals and faults are what tempts a program to print its input.
+    for bad in [record.replace(kind, "Not A Kind"), record.replace(r#"{"note""#, r#"["note""#), format!("{{\"{property}\":1}}")] {
+        assert!(matches!(client.send("interactions.record", None, &bad).await, Outcome::Refused { .. }));
+    }
+    client.get(&format!("/users/{attribute}"), "").await;
+    for service in Service::ALL {
+        processes.kill(service).await;
+    }
+    // Every append is on disk when it is answered, so the files can be read while the server runs.
+    assert!(assert_clean(&world.folder().join("nats")) > 0, "the log's files were looked at");
+    assert_eq!(assert_clean(&world.folder().join("logs")), 3);
+}

@@ -1,0 +1,99 @@
+//! Read models follow the log: exactly once, through restarts, and again from the first commit.
+
+use crate::harness::{Client, InProcess, World, eventually};
+
+const TABLES: [&str; 7] = ["tenant", "identity", "identity_identifier", "profile", "interaction", "topic_guest", "topic_summary"];
+
+async fn rows(admin: &tokio_postgres::Client) -> Vec<(String, Vec<String>)> {
+    let mut tables = Vec::new();
+    for table in TABLES {
+        let query = format!("SELECT to_json(t)::text FROM read.{table} t ORDER BY 1");
+        let rows = admin.query(&query, &[]).await.expect("asks");
+        tables.push((table.to_owned(), rows.iter().map(|row| row.get(0)).collect()));
+    }
+    tables
+}
+
+async fn write_some(client: &Client) -> String {
+    client.provision().await;
+    let mut token = String::new();
+    for n in 0..60 {
+        let guest = format!("guest-{}", n % 12);
+        client.register(&guest).await;
+        let record = format!(
+            r#"{{"guest_id":"{guest}","kind":"product.viewed","topic":"topic {}","occurred_at":"2026-03-{:02}T00:00:00Z"}}"#,
+            n % 5,
+            1 + n % 28
+        );
+        token = client.accepted("interactions.record", None, &record).await.consistency_token;
+    }
+    token
+}
+
+#[tokio::test]
+async fn folded_again_from_the_first_commit_the_rows_are_the_same() {
+    let world = World::start().await;
+    let services = InProcess::start(&world).await;
+    let client = Client::new(&world, &services.query.url(), "demo").await;
+    let token = write_some(&client).await;
+    client.read("/users/guest-0", &token).await;
+    client.read("/api/v1/topics/topic%200/summary", &token).await;
+    services.stop().await;
+
+    let admin = world.database.connect(&world.database.read_admin).await;
+    let before = rows(&admin).await;
+    assert!(before.iter().all(|(table, rows)| !rows.is_empty() || panic!("{table} is empty")));
+    for table in TABLES {
+        admin.batch_execute(&format!("DELETE FROM read.{table}")).await.expect("empties");
+    }
+    admin.batch_execute("UPDATE keepsake.checkpoint SET position = 0").await.expect("resets");
+
+    let services = InProcess::start(&world).await;
+    let client = Client::new(&world, &services.query.url(), "demo").await;
+    eventually("the read models are back", async || {
+        let summary = client.get("/api/v1/topics/topic%200/summary", &token).await;
+        let profile = client.get("/users/guest-0", &token).await;
+        (summary.0.is_success() && profile.0.is_success()).then_some(())
+    })
+    .await;
+    assert_eq!(rows(&admin).await, before);
+    services.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_comes_late_catches_up_and_a_second_start_changes_nothing() {
+    let world = World::start().await;
+    let InProcess { command, projections, query } = InProcess::start(&world).await;
+    projections.stop().await.expect("stops");
+    let client = Client::new(&world, &query.url(), "demo").await;
+    let token = write_some(&client).await;
+    assert_eq!(client.get("/users/guest-0", "").await.1["code"], "tenant_unknown", "nothing is folded yet");
+    query.stop().await.expect("stops");
+    command.stop().await.expect("stops");
+
+    for _ in 0..2 {
+        let services = InProcess::start(&world).await;
+        let client = Client::new(&world, &services.query.url(), "demo").await;
+        let profile = client.read("/users/guest-0", &token).await;
+        assert_eq!(profile["interaction_count"], 5);
+        services.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_is_ahead_of_its_model_says_so() {
+    let world = World::start().await;
+    let InProcess { command, projections, query } = InProcess::start(&world).await;
+    let client = Client::new(&world, &query.url(), "demo").await;
+    client.provision().await;
+    let token = client.register("ada").await.consistency_token;
+    client.read("/users/ada", &token).await;
+    projections.stop().await.expect("stops");
+    let token = client.accepted("interactions.record", None, r#"{"guest_id":"ada","kind":"a"}"#).await.consistency_token;
+    let headers = [("X-Tenant-ID", "demo"), ("X-Min-Position", token.as_str()), ("X-Wait-Ms", "50")];
+    let answer = client.http(axum::http::Method::GET, "/users/ada", &headers, "").await;
+    assert_eq!(answer.status.as_u16(), 503);
+    assert!(answer.headers.contains_key("retry-after"));
+    query.stop().await.expect("stops");
+    command.stop().await.expect("stops");
+}
