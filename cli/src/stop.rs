@@ -47,7 +47,11 @@ pub(crate) async fn stop(folder: &RunFolder) -> anyhow::Result<bool> {
 
 async fn ended(folder: &RunFolder) -> anyhow::Result<()> {
     if folder.pid_file().exists() {
-        drop(lock::wait(&folder.pid_file()).await?);
+        let _ended = lock::wait(&folder.pid_file()).await?;
+        // An `up` that was killed could not do this itself.
+        for left in [folder.pid_file(), folder.env_file()] {
+            let _removed_already = std::fs::remove_file(left);
+        }
     }
     lock::wait_until_free(&folder.locks()).await
 }

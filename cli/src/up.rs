@@ -70,6 +70,8 @@ pub async fn run(
     let folder = RunFolder::create(&args.run_dir)?;
     let mut signals = Signals::listen(args.with_parent)?;
     let instance = Instance::claim(&folder)?;
+    // A killed `up` leaves it behind, and scripts take it as the sign that everything answers.
+    env_file::remove(&folder);
     let mut stack = Stack::new(console.clone());
     let session = session(&args, &folder, &console, &mut stack, migrate, demo);
     let outcome = tokio::select! {

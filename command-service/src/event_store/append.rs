@@ -64,7 +64,7 @@ fn settle(answer: &[u8]) -> Result<Appended, Fault> {
     let ack: PubAck =
         serde_json::from_slice(answer).map_err(|_| Fault::AppendRefused("an answer that is none".to_owned()))?;
     match ack {
-        PubAck { seq: Some(position), stream: Some(stream), .. } if stream == LOG_STREAM => Ok(Appended::At(position)),
+        // A refusal names the stream too, with sequence 0: the error decides.
         PubAck { error: Some(error), .. } => match error.err_code {
             WRONG_LAST_SEQUENCE | WRONG_LAST_SEQUENCE_IN_FLIGHT => Ok(Appended::Conflict),
             code if code == MAXIMUM_MESSAGES || INSUFFICIENT_RESOURCES.contains(&code) => Err(Fault::StorageFull),
@@ -74,6 +74,7 @@ fn settle(answer: &[u8]) -> Result<Appended, Fault> {
             }
             code => Err(Fault::AppendRefused(format!("{code} {}", error.description))),
         },
+        PubAck { seq: Some(position @ 1..), stream: Some(stream), .. } if stream == LOG_STREAM => Ok(Appended::At(position)),
         PubAck { .. } => Err(Fault::AppendRefused("another stream took the commit".to_owned())),
     }
 }
@@ -102,13 +103,13 @@ mod tests {
         let settled = |answer: &str| settle(answer.as_bytes()).map_err(|fault| fault.to_string());
         assert_eq!(settled(r#"{"stream":"EVT","seq":7}"#), Ok(Appended::At(7)));
         let error = |code: u16, err_code: u64| {
-            format!(r#"{{"error":{{"code":{code},"err_code":{err_code},"description":"x"}}}}"#)
+            format!(r#"{{"error":{{"code":{code},"err_code":{err_code},"description":"x"}},"stream":"EVT","seq":0}}"#)
         };
         assert_eq!(settled(&error(400, 10071)), Ok(Appended::Conflict));
         assert_eq!(settled(&error(400, 10164)), Ok(Appended::Conflict));
         assert_eq!(settled(&error(503, 10077)), Err(Fault::StorageFull.to_string()));
         assert_eq!(settled(&error(503, 10076)), Ok(Appended::Unclear));
-        assert!(settled(r#"{"stream":"OTHER","seq":7}"#).is_err());
+        assert!(settled(r#"{"stream":"OTHER","seq":7}"#).is_err() && settled(r#"{"stream":"EVT","seq":0}"#).is_err());
         assert!(settled("+OK").is_err());
     }
 }

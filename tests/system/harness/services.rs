@@ -39,20 +39,26 @@ pub struct InProcess {
     pub query: Running,
 }
 
+fn environment(world: &World, service: Service, peers: &[(&str, String)]) -> Env {
+    let mut environment = world.environment(service);
+    environment.insert("KEEPSAKE_HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned());
+    environment.extend(peers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    Env::from(environment)
+}
+
+/// One more instance of command-service.
+pub async fn command(world: &World) -> Running {
+    let config = command_service::Config::from_env(environment(world, Service::Command, &[])).expect("complete");
+    command_service::start(config).await.expect("command-service starts")
+}
+
 impl InProcess {
     pub async fn start(world: &World) -> Self {
-        let environment = |service, peers: &[(&str, String)]| {
-            let mut environment = world.environment(service);
-            environment.insert("KEEPSAKE_HTTP_ADDR".to_owned(), "127.0.0.1:0".to_owned());
-            environment.extend(peers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-            Env::from(environment)
-        };
-        let config = command_service::Config::from_env(environment(Service::Command, &[])).expect("complete");
-        let command = command_service::start(config).await.expect("command-service starts");
-        let config = projection_workers::Config::from_env(environment(Service::Projections, &[])).expect("complete");
-        let projections = projection_workers::start(config).await.expect("projection-workers starts");
+        let command = command(world).await;
+        let config = projection_workers::Config::from_env(environment(world, Service::Projections, &[]));
+        let projections = projection_workers::start(config.expect("complete")).await.expect("projection-workers starts");
         let peers = [("KEEPSAKE_COMMAND_URL", command.url())];
-        let config = query_service::Config::from_env(environment(Service::Query, &peers)).expect("complete");
+        let config = query_service::Config::from_env(environment(world, Service::Query, &peers)).expect("complete");
         let query = query_service::start(config).await.expect("query-service starts");
         Self { command, projections, query }
     }
