@@ -45,7 +45,7 @@ tool = PATH="$(TOOLS)/bin:$$PATH" $(1)
 
 # The database of advisories lies on the network: without it this check is left out, and says so.
 advisories = if $(call tool,cargo-deny) --locked fetch db >/dev/null 2>&1; \
-	then $(call tool,cargo-deny) --locked check --disable-fetch advisories; \
+	then $(call tool,cargo-deny) --frozen check advisories; \
 	else echo "  left out: the database of advisories cannot be fetched from here"; fi
 
 toolchain:

@@ -8,7 +8,7 @@ use proto::header;
 use serde::Deserialize;
 
 /// Longer than command-service takes to say that it does not know.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(15);
+pub const PATIENT: Duration = Duration::from_secs(15);
 
 /// What a command's sender is told.
 #[derive(Clone, Debug)]
@@ -41,13 +41,13 @@ impl Problem {
     }
 }
 
-/// Sends one command as a request; `id` makes a retry the same command.
-pub async fn send(client: &Client, subject: &str, id: Option<&str>, json: Bytes) -> Outcome {
+/// Sends one command as a request and waits for its answer; `id` makes a retry the same command.
+pub async fn send(client: &Client, subject: &str, id: Option<&str>, json: Bytes, wait: Duration) -> Outcome {
     let mut headers = HeaderMap::new();
     if let Some(id) = id {
         headers.insert(header::COMMAND_ID, id);
     }
-    let request = async_nats::Request::new().headers(headers).payload(json).timeout(Some(REPLY_TIMEOUT));
+    let request = async_nats::Request::new().headers(headers).payload(json).timeout(Some(wait));
     match client.send_request(subject.to_owned(), request).await {
         Ok(reply) if is_refusal(&reply) => {
             let problem = serde_json::from_slice(&reply.payload).unwrap_or_default();

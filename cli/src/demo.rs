@@ -68,7 +68,7 @@ impl Demo<'_> {
     async fn request(&self, subject: &str, json: &str) -> anyhow::Result<String> {
         anstream::println!("{COMMAND}keepsake send {subject} '{json}'{COMMAND:#}");
         let started = Instant::now();
-        match commander::send(&self.client, subject, None, Bytes::from(json.to_owned())).await {
+        match commander::send(&self.client, subject, None, Bytes::from(json.to_owned()), commander::PATIENT).await {
             Outcome::Accepted(reply) => {
                 answered(&reply, started);
                 let reply: proto::Reply = serde_json::from_slice(&reply).context("the reply is none")?;

@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 
 use crate::servers::account::Account;
-use crate::servers::{lock, own_executable};
+use crate::servers::{lock, orphans, own_executable};
 
 /// How long the program waits for an earlier run of itself to let go of its files.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
@@ -79,6 +79,7 @@ pub async fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
     }
     // Listening comes first, so that no request to end is lost while the program starts.
     let mut asked = StopRequest::listen()?;
+    orphans::adopt()?;
     let mut child = tokio::select! {
         child = spawn(&args) => child?,
         () = asked.wait() => return Ok(ExitCode::SUCCESS),
@@ -90,6 +91,7 @@ pub async fn run(args: GuardArgs) -> anyhow::Result<ExitCode> {
         status = child.wait() => status?,
         () = asked.wait() => stop(&mut child, pid, &args).await?,
     };
+    orphans::end();
     Ok(exit_code(status))
 }
 

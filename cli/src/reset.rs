@@ -37,9 +37,10 @@ pub async fn run(args: ResetArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     stop::stop(&folder).await?;
-    let outside = outside_path(folder.path())?;
-    for place in [outside.as_path(), folder.path()] {
-        clear(place, args.all)?;
+    // What lies outside is named after the folder, so it goes first.
+    let outside = [folder.path().to_owned(), folder.servers()].map(|place| outside_path(&place).ok());
+    for place in outside.into_iter().flatten().chain([folder.path().to_owned()]) {
+        clear(&place, args.all)?;
     }
     anstream::println!("all data of {} is deleted", folder.path().display());
     Ok(())

@@ -41,7 +41,7 @@ pub async fn run(args: SendArgs) -> anyhow::Result<ExitCode> {
         anstream::eprintln!("published");
         return Ok(ExitCode::SUCCESS);
     }
-    let outcome = commander::send(&client, &args.subject, args.id.as_deref(), json).await;
+    let outcome = commander::send(&client, &args.subject, args.id.as_deref(), json, commander::PATIENT).await;
     let milliseconds = started.elapsed().as_secs_f64() * 1e3;
     match outcome {
         Outcome::Accepted(reply) => {

@@ -12,6 +12,7 @@ mod home;
 pub mod lock;
 mod log_tail;
 mod nats;
+pub(crate) mod orphans;
 pub mod port;
 mod postgres;
 pub(crate) mod probe;

@@ -1,8 +1,8 @@
 //! Events in, rows out: reads the log in order and folds every commit into the read models, exactly once.
 //!
-//! A read model is one file in `projections/`, one line in [`projections`] and one folder of SQL in `schema`. The loop is in
-//! [`worker`]; what is taken at once is opened in [`open`], folded and written in [`apply`], and the positions move in the same
-//! transaction as the rows, in [`checkpoint`]. One process folds everything: a second one takes over from the first.
+//! A read model is one file in `projections/`, one line in `projections.rs` and one folder of SQL in `schema`. The loop is in
+//! `worker.rs`; what is taken at once is opened in `open.rs`, folded and written in `apply.rs`, and the positions move in the same
+//! transaction as the rows, in `checkpoint.rs`. One process folds everything: a second one takes over from the first.
 
 mod apply;
 mod checkpoint;

@@ -30,7 +30,7 @@ fn assert_clean(folder: &Path) -> usize {
 #[tokio::test]
 async fn no_personal_data_in_the_log_or_in_any_line_of_output() {
     let world = World::start().await;
-    let mut processes = Processes::start(&world).await;
+    let mut processes = Processes::start_logging(&world, "debug").await;
     let client = Client::new(&world, &processes.url(Service::Query), "demo").await;
     client.provision().await;
     let [identifier, attribute, kind, topic, property] = CANARIES;

@@ -16,6 +16,8 @@ use super::tally::Tally;
 use super::{ImportArgs, RETRY_PAUSE};
 use crate::commander::{self, Outcome, Problem};
 
+/// A try that takes longer has lost its service; the next one is the same command, so giving up early costs nothing.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(4);
 /// Records that wait for one lane.
 const LANE_CAPACITY: usize = 16;
 
@@ -129,7 +131,7 @@ impl Lane {
         let json = Bytes::from(serde_json::to_vec(body)?);
         let give_up = Instant::now() + self.patience;
         loop {
-            let why = match commander::send(&self.client, &subject, Some(id), json.clone()).await {
+            let why = match commander::send(&self.client, &subject, Some(id), json.clone(), REPLY_TIMEOUT).await {
                 Outcome::Accepted(reply) => return Ok(Verdict::Accepted { replayed: is_known(&reply) }),
                 Outcome::Refused { problem, .. } if !problem.is_worth_retrying() => return Ok(Verdict::Rejected(problem)),
                 Outcome::Refused { problem, .. } => problem.detail,

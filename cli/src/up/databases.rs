@@ -22,7 +22,7 @@ pub struct MigrateOptions {
     pub read_models: String,
     /// Name of the database of the vault.
     pub vault: String,
-    /// In the order of [`LOGINS`].
+    /// One for each thing a service may do; `name` tells them apart.
     pub logins: Vec<Login>,
 }
 

@@ -62,7 +62,7 @@ impl Client {
 
     pub async fn send(&self, command: &str, id: Option<&str>, json: &str) -> Outcome {
         let subject = format!("cmd.{}.{command}", self.tenant);
-        commander::send(&self.nats, &subject, id, Bytes::from(json.to_owned())).await
+        commander::send(&self.nats, &subject, id, Bytes::from(json.to_owned()), commander::PATIENT).await
     }
 
     /// Sends a command as protobuf and reads the reply as protobuf.

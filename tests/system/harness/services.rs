@@ -79,13 +79,18 @@ pub struct Processes {
 
 impl Processes {
     pub async fn start(world: &World) -> Self {
+        Self::start_logging(world, "info").await
+    }
+
+    /// Starts them with this `KEEPSAKE_LOG`.
+    pub async fn start_logging(world: &World, log_filter: &str) -> Self {
         let addresses: BTreeMap<Service, String> =
             Service::ALL.into_iter().map(|service| (service, format!("127.0.0.1:{}", free_port()))).collect();
         let environment = |service| {
             let mut environment = world.environment(service);
             environment.insert("KEEPSAKE_HTTP_ADDR".to_owned(), addresses[&service].clone());
             environment.insert("KEEPSAKE_COMMAND_URL".to_owned(), format!("http://{}", addresses[&Service::Command]));
-            environment.insert("KEEPSAKE_LOG".to_owned(), "debug".to_owned());
+            environment.insert("KEEPSAKE_LOG".to_owned(), log_filter.to_owned());
             (service, environment)
         };
         let environments = Service::ALL.into_iter().map(environment).collect();

@@ -17,6 +17,7 @@ use crate::servers::advice::{self, Missing};
 use crate::servers::home::shared_home;
 
 const VERSION: &str = "18.4.0-beta.17";
+pub(crate) const MAJOR: u32 = 18;
 /// Package and the base64 of its SHA-512, as npm's own `dist.integrity` has it.
 const LINUX_X64: (&str, &str) =
     ("linux-x64", "jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA==");

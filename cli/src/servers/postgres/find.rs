@@ -47,14 +47,16 @@ pub(super) async fn installation(
             _ => {}
         }
     }
-    let bin = fetch::postgres::bin_dir(tools, account).await?;
-    match (inspect(&bin, account).await, wanted) {
-        (Some(version), _) if fits(version) => Ok(Installation { bin, version }),
-        (Some(_), Some(major)) => anyhow::bail!(
+    if let Some(major) = wanted.filter(|major| *major != fetch::postgres::MAJOR) {
+        anyhow::bail!(
             "the data here was written by Postgres {major}, which is not installed any more: \
              install it again, or drop the data with `make reset`"
-        ),
-        _ => anyhow::bail!("{} does not run on this system: install Postgres {OLDEST_MAJOR}", bin.display()),
+        );
+    }
+    let bin = fetch::postgres::bin_dir(tools, account).await?;
+    match inspect(&bin, account).await {
+        Some(version) => Ok(Installation { bin, version }),
+        None => anyhow::bail!("{} does not run on this system: install Postgres {OLDEST_MAJOR}", bin.display()),
     }
 }
 
