@@ -29,16 +29,17 @@ test: toolchain ## Run every test, on real servers
 	@echo "building every binary and test (some minutes the first time)"
 	@cargo build --workspace --bins --locked
 	@echo "running the tests"
-	@cargo test --workspace --locked
+	@cargo test --workspace --locked --lib --bins
+	@cargo test --package keepsake-tests --locked --test system
 
 check: toolchain tools ## Format, lints, documentation, dependencies, spelling
 	@echo "checking format";          cargo fmt --all -- --check
-	@echo "checking lints";           cargo clippy --workspace --all-targets --locked -- -D warnings
-	@echo "checking documentation";   RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	@echo "checking dependencies";    $(call tool,cargo-deny) --locked check bans licenses sources
 	@echo "checking advisories";      $(advisories)
 	@echo "checking for unused dependencies"; $(call tool,cargo-machete)
 	@echo "checking spelling";        $(call tool,typos)
+	@echo "checking lints";           cargo clippy --workspace --all-targets --locked -- -D warnings
+	@echo "checking documentation";   RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 # A tool on PATH of the right version was linked into .run/tools/bin by `tools`, so there is one place to look.
 tool = PATH="$(TOOLS)/bin:$$PATH" $(1)

@@ -44,25 +44,26 @@ struct Demo<'a> {
 impl Demo<'_> {
     async fn tell_the_story(&self) -> anyhow::Result<()> {
         let tenant = &self.endpoints.tenant;
-        self.say("A tenant, over HTTP");
+        say("A tenant, over HTTP");
         self.post("/api/v1/tenants", r#"{"name":"Demo shop"}"#).await?;
-        self.say("A guest, by NATS request");
+        say("A guest, by NATS request");
         let register = format!("cmd.{tenant}.guest.register");
-        self.request(&register, r#"{"identifier":"ada@example.com","namespace":"email","attributes":{"plan":"gold"}}"#).await?;
-        self.say("What she did, published without waiting for an answer");
+        self.request(&register, r#"{"identifier":"ada@example.com","namespace":"email","attributes":{"plan":"gold"}}"#)
+            .await?;
+        say("What she did, published without waiting for an answer");
         let record = format!("cmd.{tenant}.interactions.record");
-        self.publish(&record, r#"{"guest_id":"ada@example.com","namespace":"email","kind":"product.viewed","topic":"Jazz"}"#).await?;
-        self.say("And once more as a request: the answer holds a consistency token");
+        self.publish(
+            &record,
+            r#"{"guest_id":"ada@example.com","namespace":"email","kind":"product.viewed","topic":"Jazz"}"#,
+        )
+        .await?;
+        say("And once more as a request: the answer holds a consistency token");
         let order = r#"{"guest_id":"ada@example.com","namespace":"email","kind":"order.created","topic":"Jazz","properties":{"dollar_value":29.90}}"#;
         let token = self.request(&record, order).await?;
-        self.say("Her profile, over HTTP: the token makes the read wait until it has seen the order");
+        say("Her profile, over HTTP: the token makes the read wait until it has seen the order");
         self.get("/api/v1/guests/ada@example.com/profile?namespace=email", &token).await?;
-        self.say("What all guests do about a topic");
+        say("What all guests do about a topic");
         self.get("/api/v1/topics/jazz/summary", &token).await
-    }
-
-    fn say(&self, what: &str) {
-        anstream::println!("\n{TIME}# {what}{TIME:#}");
     }
 
     async fn request(&self, subject: &str, json: &str) -> anyhow::Result<String> {
@@ -132,6 +133,10 @@ impl Demo<'_> {
         anyhow::ensure!(summary.rejected == 0, "the sample set has records that are refused");
         Ok(())
     }
+}
+
+fn say(what: &str) {
+    anstream::println!("\n{TIME}# {what}{TIME:#}");
 }
 
 fn answered(json: &[u8], started: Instant) {

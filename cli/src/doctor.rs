@@ -85,6 +85,9 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     if bad == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    anstream::eprintln!("\n{bad} of {} parts need attention; `make run` starts all of them on this machine", findings.len());
+    anstream::eprintln!(
+        "\n{bad} of {} parts need attention; `make run` starts all of them on this machine",
+        findings.len()
+    );
     Ok(ExitCode::FAILURE)
 }

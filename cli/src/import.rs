@@ -44,7 +44,7 @@ pub struct ImportArgs {
     /// nats-server
     #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222")]
     pub nats_url: String,
-    /// Where refused lines go [default: <FILE name>.rejects in this folder]
+    /// Where refused lines go [default: the name of FILE with .rejects, in this folder]
     #[arg(long)]
     pub rejects: Option<PathBuf>,
     /// Where the import remembers how far it came
@@ -101,19 +101,24 @@ pub async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Imports a source; ends early, with everything under way answered, when `interrupted` turns true.
-pub async fn import(args: &ImportArgs, source: Source, rejects: PathBuf, interrupted: watch::Receiver<bool>) -> anyhow::Result<Summary> {
+pub async fn import(
+    args: &ImportArgs,
+    source: Source,
+    rejects: PathBuf,
+    interrupted: watch::Receiver<bool>,
+) -> anyhow::Result<Summary> {
     let client = event_log::connect(&args.nats_url, "keepsake import").await?;
     let checkpoint = Checkpoint::load(&args.state_dir, &source.content_hash, &args.tenant)?;
     let resumed_from = checkpoint.done();
     let rejects = Rejects::new(rejects, resumed_from > 0);
     let progress = Progress::start(source.lines, resumed_from);
     let tally = Arc::new(Tally::new(checkpoint, rejects, progress));
-    let mut lanes = Lanes::start(client, args, &source.content_hash, &tally);
+    let mut lanes = Lanes::start(&client, args, &source.content_hash, &tally);
 
     let mut format = args.format.reader();
-    let mut lines = source.into_lines();
+    let mut text_lines = source.into_lines();
     let mut finished = true;
-    while let Some((line, text)) = lines.recv().await {
+    while let Some((line, text)) = text_lines.recv().await {
         if *interrupted.borrow() || tally.failed() {
             finished = false;
             break;

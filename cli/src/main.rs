@@ -35,11 +35,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let ended = match Cli::parse().command {
-        Command::Serve(args) => Ok(serve::run(&args)),
-        command => run(command),
-    };
-    ended.unwrap_or_else(|error| {
+    let Cli { command } = Cli::parse();
+    // A service brings its own async runtime.
+    if let Command::Serve(args) = &command {
+        return serve::run(args);
+    }
+    run(command).unwrap_or_else(|error| {
         anstream::eprintln!("{ERROR}error:{ERROR:#} {error:#}");
         ExitCode::FAILURE
     })

@@ -101,7 +101,8 @@ struct Login {
 
 fn login(url: &Secret, name: &str) -> anyhow::Result<Login> {
     let config = Config::from_str(url.expose()).with_context(|| format!("{name} is not a Postgres URL"))?;
-    let incomplete = || format!("{name} must name a user, a password and a database: postgres://user:password@host/database");
+    let incomplete =
+        || format!("{name} must name a user, a password and a database: postgres://user:password@host/database");
     Ok(Login {
         user: config.get_user().with_context(incomplete)?.to_owned(),
         password: String::from_utf8(config.get_password().with_context(incomplete)?.to_vec())?,

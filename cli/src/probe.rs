@@ -10,7 +10,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Args, Debug)]
 pub struct ProbeArgs {
-    /// What to ask: http://127.0.0.1:8003/healthz/ready
+    /// What to ask: `http://127.0.0.1:8003/healthz/ready`
     url: String,
 }
 

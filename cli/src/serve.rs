@@ -11,21 +11,22 @@ pub struct ServeArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Service {
-    CommandService,
-    ProjectionWorkers,
-    QueryService,
+    #[value(name = "command-service")]
+    Command,
+    #[value(name = "projection-workers")]
+    Projections,
+    #[value(name = "query-service")]
+    Query,
 }
 
 /// Runs the service until it is asked to stop. Blocks: the service has its own async runtime.
 pub fn run(args: &ServeArgs) -> ExitCode {
     use runtime::process::main;
     match args.service {
-        Service::CommandService => {
-            main("command-service", command_service::Config::from_env, command_service::start)
-        }
-        Service::ProjectionWorkers => {
+        Service::Command => main("command-service", command_service::Config::from_env, command_service::start),
+        Service::Projections => {
             main("projection-workers", projection_workers::Config::from_env, projection_workers::start)
         }
-        Service::QueryService => main("query-service", query_service::Config::from_env, query_service::start),
+        Service::Query => main("query-service", query_service::Config::from_env, query_service::start),
     }
 }

@@ -84,7 +84,11 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_text() {
-        assert!(matches("*", "GuestRegistered") && matches("Guest*", "GuestRegistered") && matches("*ed", "GuestRegistered"));
+        assert!(
+            matches("*", "GuestRegistered")
+                && matches("Guest*", "GuestRegistered")
+                && matches("*ed", "GuestRegistered")
+        );
         assert!(matches("G*t*d", "GuestRegistered"));
         assert!(!matches("Guest", "GuestRegistered") && !matches("*x*", "GuestRegistered"));
     }

@@ -1,7 +1,7 @@
 //! Commands in, events out.
 //!
-//! A command enters through a door ([`ingress`]), finds its owner and is decided in [`execute`], and its events are appended
-//! by the [`event_store`], guarded by the owner's last position.
+//! A command enters through a door (`ingress`), finds its owner and is decided in `execute`, and its events are appended
+//! by the `event_store`, guarded by the owner's last position.
 
 mod commit;
 mod config;

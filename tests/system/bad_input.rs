@@ -11,7 +11,11 @@ const TENANT: (&str, &str) = ("X-Tenant-ID", "demo");
 
 /// Bodies for `cmd.demo.interactions.record` and their codes.
 fn bad_bodies() -> Vec<(String, &'static str)> {
-    let deep = format!(r#"{{"guest_id":"ada","kind":"a","properties":{}{}}}"#, r#"{"a":"#.repeat(40), "1".to_owned() + &"}".repeat(40));
+    let deep = format!(
+        r#"{{"guest_id":"ada","kind":"a","properties":{}{}}}"#,
+        r#"{"a":"#.repeat(40),
+        "1".to_owned() + &"}".repeat(40)
+    );
     let long = format!(r#"{{"guest_id":"ada","kind":"a","properties":{{"a":"{}"}}}}"#, "x".repeat(40_000));
     let big = format!(r#"{{"guest_id":"ada","kind":"{}"}}"#, "x".repeat(300_000));
     let fixed = [
@@ -74,6 +78,9 @@ async fn a_bad_command_is_refused_with_its_code_and_leaves_nothing() {
     services.stop().await;
 }
 
+/// Headers, body, and the status and code they are answered with.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, u16, &'a str);
+
 #[tokio::test]
 async fn a_bad_http_request_is_refused_before_it_is_a_command() {
     let world = World::start().await;
@@ -81,7 +88,7 @@ async fn a_bad_http_request_is_refused_before_it_is_a_command() {
     let client = Client::new(&world, &services.query.url(), "demo").await;
     client.provision().await;
     let body = r#"{"user_id":"x"}"#;
-    let cases: [(&[(&str, &str)], &str, u16, &str); 9] = [
+    let cases: [Case<'_>; 9] = [
         (&[JSON], body, 400, "tenant_missing"),
         (&[TENANT, TENANT, JSON], body, 400, "tenant_ambiguous"),
         (&[("X-Tenant-ID", "a.b"), JSON], body, 400, "tenant_invalid"),

@@ -83,7 +83,13 @@ async fn figures(client: &Client, guests: u32) -> Figures {
 }
 
 /// Imports while each service is killed and started again, one after the other.
-async fn import_under_fire(world: &World, processes: &mut Processes, client: &Client, args: &ImportArgs, records: u64) -> Summary {
+async fn import_under_fire(
+    world: &World,
+    processes: &mut Processes,
+    client: &Client,
+    args: &ImportArgs,
+    records: u64,
+) -> Summary {
     let fire = async {
         for (round, service) in (1..).zip(Service::ALL) {
             eventually("the import is under way", async || {
@@ -115,7 +121,8 @@ async fn killed_and_repeated(args: impl FnOnce(&World) -> ImportArgs, records: u
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_figure_is_right_after_each_service_was_killed_during_the_import() {
-    let args = |world: &World| import::arguments(world, "purchases.txt", &import::purchases(150, 16), FileFormat::Cdnow);
+    let args =
+        |world: &World| import::arguments(world, "purchases.txt", &import::purchases(150, 16), FileFormat::Cdnow);
     let expected = Figures { guests: 150, interactions: 2_400, cents: 2_400 * 125 };
     killed_and_repeated(args, 2_400, 150, &expected).await;
 }

@@ -1,9 +1,9 @@
 //! A whole Keepsake for one test: its own nats-server, its own databases on a Postgres shared by the tests of this run.
 
-pub mod client;
-pub mod postgres;
-pub mod services;
-pub mod wait;
+pub(crate) mod client;
+pub(crate) mod postgres;
+pub(crate) mod services;
+pub(crate) mod wait;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,21 +13,21 @@ use keepsake_cli::servers::{Nats, NatsOptions, Tools};
 use runtime::config::Secret;
 use tempfile::TempDir;
 
-pub use client::Client;
-pub use services::{InProcess, Processes, Service};
-pub use wait::eventually;
+pub(crate) use client::Client;
+pub(crate) use services::{InProcess, Processes, Service};
+pub(crate) use wait::eventually;
 
 const LOG_MAX_BYTES: i64 = 4 << 30;
 
 /// The servers of one test, migrated, with no service running yet.
-pub struct World {
-    pub nats: Nats,
-    pub database: postgres::Databases,
+pub(crate) struct World {
+    pub(crate) nats: Nats,
+    pub(crate) database: postgres::Databases,
     folder: TempDir,
 }
 
 impl World {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let options = NatsOptions::new(folder.path().join("nats"));
         let nats = Nats::start(&tools(), &options).await.expect("nats-server starts");
@@ -37,7 +37,7 @@ impl World {
         world
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
@@ -61,7 +61,7 @@ impl World {
     }
 
     /// What a service is started with, besides its address and its peers.
-    pub fn environment(&self, service: Service) -> BTreeMap<String, String> {
+    pub(crate) fn environment(&self, service: Service) -> BTreeMap<String, String> {
         let Self { database, .. } = self;
         let (database_url, vault_url) = match service {
             Service::Command => (None, &database.vault_keeper),
@@ -80,7 +80,7 @@ impl World {
 }
 
 /// The built `keepsake`: it stands beside this test's own binary.
-pub fn keepsake() -> PathBuf {
+pub(crate) fn keepsake() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its binary");
     let keepsake = test.ancestors().nth(2).expect("target/<profile>/deps").join("keepsake");
     assert!(keepsake.exists(), "{} is not built: run `make test`, or `cargo build --bins` first", keepsake.display());
@@ -88,10 +88,10 @@ pub fn keepsake() -> PathBuf {
 }
 
 /// The root of the repository.
-pub fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the repository").to_owned()
 }
 
-pub fn tools() -> Tools {
+pub(crate) fn tools() -> Tools {
     Tools::quiet(keepsake(), repository().join(".run/servers"))
 }

@@ -11,13 +11,13 @@ use tokio::sync::watch;
 use crate::harness::{Client, InProcess, World, eventually};
 
 /// Arguments for a file of this content.
-pub fn arguments(world: &World, name: &str, content: &str, format: FileFormat) -> ImportArgs {
+pub(crate) fn arguments(world: &World, name: &str, content: &str, format: FileFormat) -> ImportArgs {
     let file = world.folder().join(name);
     fs::write(&file, content).expect("writes");
     arguments_for(world, file, format)
 }
 
-pub fn arguments_for(world: &World, file: PathBuf, format: FileFormat) -> ImportArgs {
+pub(crate) fn arguments_for(world: &World, file: PathBuf, format: FileFormat) -> ImportArgs {
     ImportArgs {
         file,
         format,
@@ -31,18 +31,18 @@ pub fn arguments_for(world: &World, file: PathBuf, format: FileFormat) -> Import
 }
 
 /// Imports until the end or the interruption.
-pub async fn run(world: &World, args: &ImportArgs, interrupted: watch::Receiver<bool>) -> Summary {
+pub(crate) async fn run(world: &World, args: &ImportArgs, interrupted: watch::Receiver<bool>) -> Summary {
     let source = Source::open(&args.file).expect("opens");
     import::import(args, source, world.folder().join("rejects"), interrupted).await.expect("imports")
 }
 
-pub async fn run_whole(world: &World, args: &ImportArgs) -> Summary {
+pub(crate) async fn run_whole(world: &World, args: &ImportArgs) -> Summary {
     let (_never, interrupted) = watch::channel(false);
     run(world, args, interrupted).await
 }
 
 /// Purchases in the form of the CDNOW data set: `customers` of them, `each` purchases of 1.25 dollars.
-pub fn purchases(customers: u32, each: u32) -> String {
+pub(crate) fn purchases(customers: u32, each: u32) -> String {
     let mut text = " customer_id  date number_of_cds  dollar_value\r\n".to_owned();
     for n in 0..customers * each {
         writeln!(text, " {:05} 1997{:02}15  1    1.25\r", 1 + n % customers, 1 + n / customers % 12).expect("writes");

@@ -23,7 +23,11 @@ async fn a_tenant_sees_only_its_own() {
     let foreign = format!("/users/{}", in_ours.guest_id);
     let absent = "/users/prf_00000000000000000000000000000000";
     let ((foreign, a), (absent, b)) = (theirs.get(&foreign, &token).await, theirs.get(absent, &token).await);
-    assert_eq!((foreign, &a["code"], &a["detail"]), (absent, &b["code"], &b["detail"]), "foreign and absent look alike");
+    assert_eq!(
+        (foreign, &a["code"], &a["detail"]),
+        (absent, &b["code"], &b["detail"]),
+        "foreign and absent look alike"
+    );
     assert_eq!(theirs.get("/api/v1/topics/secret/summary", &token).await.1["code"], "topic_not_found");
     let command = format!(r#"{{"guest_id":"{}","kind":"order.created"}}"#, in_ours.guest_id);
     assert_eq!(theirs.refused("interactions.record", None, &command).await, "guest_not_found");

@@ -73,7 +73,12 @@ async fn every_door_leads_to_the_same_rules() {
     assert_eq!(client.post("/event", event).await.0, StatusCode::ACCEPTED);
     let path = format!("/api/v1/guests/{}/interactions", ada["guest_id"].as_str().expect("an id"));
     assert_eq!(client.post(&path, r#"{"kind":"product.viewed","topic":"jazz"}"#).await.0, StatusCode::CREATED);
-    let protobuf = RecordInteraction { guest_id: "ada".into(), kind: "product.viewed".into(), topic: "jazz".into(), ..Default::default() };
+    let protobuf = RecordInteraction {
+        guest_id: "ada".into(),
+        kind: "product.viewed".into(),
+        topic: "jazz".into(),
+        ..Default::default()
+    };
     let reply: Reply = client.protobuf("interactions.record", &protobuf).await;
     assert_eq!(reply.version, 3);
     let published = r#"{"guest_id":"ada","kind":"product.viewed","topic":"jazz"}"#;
@@ -98,13 +103,17 @@ async fn a_list_is_paged_without_gaps_or_repeats() {
     for n in 0..25 {
         // Several share one instant: the order must still be total.
         let day = 1 + n / 3;
-        let body = format!(r#"{{"guest_id":"ada","kind":"product.viewed","occurred_at":"2026-03-{day:02}T00:00:00Z","properties":{{"n":{n}}}}}"#);
+        let body = format!(
+            r#"{{"guest_id":"ada","kind":"product.viewed","occurred_at":"2026-03-{day:02}T00:00:00Z","properties":{{"n":{n}}}}}"#
+        );
         token = client.accepted("interactions.record", None, &body).await.consistency_token;
     }
     let (mut seen, mut path) = (Vec::new(), "/guests/ada/interactions?limit=7".to_owned());
     loop {
         let page = client.read(&path, &token).await;
-        seen.extend(page["data"].as_array().expect("a list").iter().map(|item| item["properties"]["n"].as_i64().expect("n")));
+        seen.extend(
+            page["data"].as_array().expect("a list").iter().map(|item| item["properties"]["n"].as_i64().expect("n")),
+        );
         let Some(next) = page["cursor"]["next"].as_str() else { break };
         path = format!("/guests/ada/interactions?limit=7&cursor={next}");
     }

@@ -36,13 +36,19 @@ async fn no_personal_data_in_the_log_or_in_any_line_of_output() {
     let [identifier, attribute, kind, topic, property] = CANARIES;
     let register = format!(r#"{{"identifier":"{identifier}","attributes":{{"name":"{attribute}"}}}}"#);
     client.accepted("guest.register", None, &register).await;
-    let record = format!(r#"{{"guest_id":"{identifier}","kind":"{kind}","topic":"{topic}","properties":{{"note":"{property}"}}}}"#);
+    let record = format!(
+        r#"{{"guest_id":"{identifier}","kind":"{kind}","topic":"{topic}","properties":{{"note":"{property}"}}}}"#
+    );
     let token = client.accepted("interactions.record", None, &record).await.consistency_token;
     let profile = client.read(&format!("/users/{identifier}"), &token).await;
     assert_eq!(profile["attributes"]["name"], attribute);
     client.read(&format!("/guests/{identifier}/interactions?topic={topic}"), &token).await;
     // Refusals and faults are what tempts a program to print its input.
-    for bad in [record.replace(kind, "Not A Kind"), record.replace(r#"{"note""#, r#"["note""#), format!("{{\"{property}\":1}}")] {
+    for bad in [
+        record.replace(kind, "Not A Kind"),
+        record.replace(r#"{"note""#, r#"["note""#),
+        format!("{{\"{property}\":1}}"),
+    ] {
         assert!(matches!(client.send("interactions.record", None, &bad).await, Outcome::Refused { .. }));
     }
     client.get(&format!("/users/{attribute}"), "").await;

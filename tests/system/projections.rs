@@ -2,7 +2,8 @@
 
 use crate::harness::{Client, InProcess, World, eventually};
 
-const TABLES: [&str; 7] = ["tenant", "identity", "identity_identifier", "profile", "interaction", "topic_guest", "topic_summary"];
+const TABLES: [&str; 7] =
+    ["tenant", "identity", "identity_identifier", "profile", "interaction", "topic_guest", "topic_summary"];
 
 async fn rows(admin: &tokio_postgres::Client) -> Vec<(String, Vec<String>)> {
     let mut tables = Vec::new();
@@ -89,7 +90,8 @@ async fn a_read_that_is_ahead_of_its_model_says_so() {
     let token = client.register("ada").await.consistency_token;
     client.read("/users/ada", &token).await;
     projections.stop().await.expect("stops");
-    let token = client.accepted("interactions.record", None, r#"{"guest_id":"ada","kind":"a"}"#).await.consistency_token;
+    let token =
+        client.accepted("interactions.record", None, r#"{"guest_id":"ada","kind":"a"}"#).await.consistency_token;
     let headers = [("X-Tenant-ID", "demo"), ("X-Min-Position", token.as_str()), ("X-Wait-Ms", "50")];
     let answer = client.http(axum::http::Method::GET, "/users/ada", &headers, "").await;
     assert_eq!(answer.status.as_u16(), 503);

@@ -13,7 +13,7 @@ const YEAR_SECONDS: u64 = 365 * 24 * 3600;
 const FIRST_DAY: i64 = 1_761_955_200;
 
 /// Segment messages of the people written by hand and of `people` generated ones, a line each.
-pub fn text(people: u32) -> String {
+pub(super) fn text(people: u32) -> String {
     let mut text = BY_HAND.to_owned();
     let mut random = Random(SEED);
     let mut message = 0;
@@ -40,7 +40,7 @@ fn line(text: &mut String, random: &mut Random, person: u32, message: u32) {
     );
 }
 
-/// SplitMix64: small, and the same on every machine.
+/// `SplitMix64`: small, and the same on every machine.
 struct Random(u64);
 
 impl Random {

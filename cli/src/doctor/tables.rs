@@ -23,7 +23,9 @@ pub(super) async fn examine(url: &Secret, last_position: Option<u64>, findings: 
     }
     match client.query(POSITIONS, &[]).await {
         Ok(rows) => findings.extend(rows.iter().map(|row| lag(row.get(0), row.get(1), last_position))),
-        Err(_) => findings.push(Finding::bad("read models", "no tables here: run `keepsake migrate`, and see DATABASE_URL")),
+        Err(_) => {
+            findings.push(Finding::bad("read models", "no tables here: run `keepsake migrate`, and see DATABASE_URL"));
+        }
     }
 }
 
@@ -35,7 +37,11 @@ fn lag(projection: &str, position: i64, last_position: Option<u64>) -> Finding {
     let behind = last_position.map(|last| last.saturating_sub(position.unsigned_abs()));
     match behind {
         Some(0) => Finding::good("read model", format!("{projection}: at position {position}, up to date")),
-        Some(behind) => Finding::doubtful("read model", format!("{projection}: at position {position}, {behind} commits behind")),
-        None => Finding::doubtful("read model", format!("{projection}: at position {position}; the log cannot be asked")),
+        Some(behind) => {
+            Finding::doubtful("read model", format!("{projection}: at position {position}, {behind} commits behind"))
+        }
+        None => {
+            Finding::doubtful("read model", format!("{projection}: at position {position}; the log cannot be asked"))
+        }
     }
 }

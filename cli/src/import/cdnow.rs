@@ -1,6 +1,6 @@
 //! The CDNOW data set: `customer date number_of_cds dollar_value`, columns separated by blanks, dates without separators.
 //!
-//! Source: Fader & Hardie, "CDNOW_master": all purchases of 23,570 customers from January 1997 to June 1998.
+//! Source: Fader & Hardie, `CDNOW_master`: all purchases of 23,570 customers from January 1997 to June 1998.
 
 use chrono::NaiveDate;
 use serde_json::value::RawValue;
@@ -14,7 +14,9 @@ impl Format for Cdnow {
         let columns: Vec<&str> = line.split_whitespace().collect();
         match columns[..] {
             [] | ["customer_id", ..] => Ok(None),
-            [customer, date, number_of_cds, dollar_value] => purchase(customer, date, number_of_cds, dollar_value).map(Some),
+            [customer, date, number_of_cds, dollar_value] => {
+                purchase(customer, date, number_of_cds, dollar_value).map(Some)
+            }
             _ => Err("a purchase has 4 columns: customer, date, number of CDs, dollars".into()),
         }
     }
@@ -71,7 +73,13 @@ mod tests {
 
     #[test]
     fn what_is_no_purchase_says_why() {
-        for line in ["00001 19970101 1", "00001 19971301 1 1.00", "00001 19970101 x 1.00", "00001 19970101 1 1,00", "1 19970101 1 -1"] {
+        for line in [
+            "00001 19970101 1",
+            "00001 19971301 1 1.00",
+            "00001 19970101 x 1.00",
+            "00001 19970101 1 1,00",
+            "1 19970101 1 -1",
+        ] {
             assert!(read(line).is_err(), "{line}");
         }
     }

@@ -35,7 +35,7 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn start(client: Client, args: &ImportArgs, content_hash: &str, tally: &Arc<Tally>) -> Self {
+    pub(super) fn start(client: &Client, args: &ImportArgs, content_hash: &str, tally: &Arc<Tally>) -> Self {
         let (mut senders, mut tasks) = (Vec::new(), JoinSet::new());
         for _ in 0..args.concurrency {
             let (sender, receiver) = mpsc::channel(LANE_CAPACITY);
@@ -133,7 +133,9 @@ impl Lane {
         loop {
             let why = match commander::send(&self.client, &subject, Some(id), json.clone(), REPLY_TIMEOUT).await {
                 Outcome::Accepted(reply) => return Ok(Verdict::Accepted { replayed: is_known(&reply) }),
-                Outcome::Refused { problem, .. } if !problem.is_worth_retrying() => return Ok(Verdict::Rejected(problem)),
+                Outcome::Refused { problem, .. } if !problem.is_worth_retrying() => {
+                    return Ok(Verdict::Rejected(problem));
+                }
                 Outcome::Refused { problem, .. } => problem.detail,
                 Outcome::NoAnswer(why) => why.to_owned(),
             };

@@ -10,7 +10,7 @@ pub struct Segment;
 /// The members of a message that are read; others (context, integrations, ...) are the sender's business.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Message {
+struct Line {
     r#type: String,
     message_id: Option<String>,
     user_id: Option<String>,
@@ -32,7 +32,7 @@ impl Format for Segment {
         if line.trim().is_empty() {
             return Ok(None);
         }
-        let message: Message = serde_json::from_str(line).map_err(|error| format!("not a Segment message: {error}"))?;
+        let message: Line = serde_json::from_str(line).map_err(|error| format!("not a Segment message: {error}"))?;
         let person = person(&message)?;
         let content = match message.r#type.as_str() {
             "identify" => Content::Person { attributes: message.traits },
@@ -43,13 +43,17 @@ impl Format for Segment {
     }
 }
 
-fn person(message: &Message) -> Result<Person, Reason> {
+fn person(message: &Line) -> Result<Person, Reason> {
     let known = message.user_id.clone().map(|value| Person { namespace: "user_id", value });
     let anonymous = || message.anonymous_id.clone().map(|value| Person { namespace: "anonymous_id", value });
     known.or_else(anonymous).ok_or_else(|| "neither userId nor anonymousId".into())
 }
 
-fn interaction(event: Option<String>, timestamp: Option<String>, properties: Option<Box<RawValue>>) -> Result<Interaction, Reason> {
+fn interaction(
+    event: Option<String>,
+    timestamp: Option<String>,
+    properties: Option<Box<RawValue>>,
+) -> Result<Interaction, Reason> {
     let properties = match properties {
         Some(properties) => properties,
         None => RawValue::from_string("{}".to_owned()).map_err(|error| error.to_string())?,
@@ -98,7 +102,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_kept_is_refused_with_a_reason() {
-        for line in [r#"{"type":"track","userId":"u"}"#, r#"{"type":"page","userId":"u"}"#, r#"{"type":"identify"}"#, "{"] {
+        for line in
+            [r#"{"type":"track","userId":"u"}"#, r#"{"type":"page","userId":"u"}"#, r#"{"type":"identify"}"#, "{"]
+        {
             assert!(Segment.read(line).is_err(), "{line}");
         }
     }

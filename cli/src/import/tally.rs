@@ -82,13 +82,14 @@ impl Tally {
         let kept = if finished { inner.checkpoint.clear() } else { inner.checkpoint.save() };
         kept.context("the import's progress cannot be kept")?;
         if let Some(fault) = inner.fault.take() {
-            return Err(fault.context(format!("stopped after line {}: type the same command to go on", inner.checkpoint.done())));
+            return Err(fault
+                .context(format!("stopped after line {}: type the same command to go on", inner.checkpoint.done())));
         }
         let Summary { records, accepted, replayed, rejected, .. } = inner.summary;
-        let rate = records as f64 / took.as_secs_f64().max(0.001);
+        let rate = u128::from(records) * 1_000 / took.as_millis().max(1);
         let seconds = took.as_secs_f64();
         anstream::eprintln!(
-            "{}: {records} records in {seconds:.1} s ({rate:.0}/s): {accepted} accepted, {replayed} known already, {rejected} rejected",
+            "{}: {records} records in {seconds:.1} s ({rate}/s): {accepted} accepted, {replayed} known already, {rejected} rejected",
             file.display()
         );
         if rejected > 0 {

@@ -74,7 +74,9 @@ fn settle(answer: &[u8]) -> Result<Appended, Fault> {
             }
             code => Err(Fault::AppendRefused(format!("{code} {}", error.description))),
         },
-        PubAck { seq: Some(position @ 1..), stream: Some(stream), .. } if stream == LOG_STREAM => Ok(Appended::At(position)),
+        PubAck { seq: Some(position @ 1..), stream: Some(stream), .. } if stream == LOG_STREAM => {
+            Ok(Appended::At(position))
+        }
         PubAck { .. } => Err(Fault::AppendRefused("another stream took the commit".to_owned())),
     }
 }

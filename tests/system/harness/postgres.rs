@@ -11,22 +11,20 @@ use super::tools;
 const LOGIN_PASSWORD: &str = "test";
 
 /// The URLs of one test's databases.
-pub struct Databases {
-    pub admin: String,
-    pub writer: String,
-    pub reader: String,
-    pub vault_keeper: String,
-    pub vault_opener: String,
-    pub vault_lookup: String,
+pub(crate) struct Databases {
+    pub(crate) admin: String,
+    pub(crate) writer: String,
+    pub(crate) reader: String,
+    pub(crate) vault_keeper: String,
+    pub(crate) vault_opener: String,
+    pub(crate) vault_lookup: String,
     /// The read models, as the administrator.
-    pub read_admin: String,
-    /// The vault, as the administrator.
-    pub vault_admin: String,
+    pub(crate) read_admin: String,
 }
 
 impl Databases {
     /// A connection of the test's own.
-    pub async fn connect(&self, url: &str) -> tokio_postgres::Client {
+    pub(crate) async fn connect(&self, url: &str) -> tokio_postgres::Client {
         let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("connects");
         tokio::spawn(connection);
         client
@@ -34,7 +32,7 @@ impl Databases {
 }
 
 /// URLs of databases nobody used yet; migration creates them.
-pub async fn fresh() -> Databases {
+pub(crate) async fn fresh() -> Databases {
     static TESTS: AtomicU32 = AtomicU32::new(0);
     let admin = tokio::task::spawn_blocking(admin_url).await.expect("Postgres starts");
     let test = TESTS.fetch_add(1, Ordering::Relaxed);
@@ -42,15 +40,14 @@ pub async fn fresh() -> Databases {
     let (scheme, address) = admin.split_once("://").expect("a URL");
     let host = address.rsplit_once('@').expect("a login").1.split('/').next().expect("a host").to_owned();
     let login = |login: &str, database: &str| format!("{scheme}://{login}:{LOGIN_PASSWORD}@{host}/{database}");
-    let as_admin = |database: &str| format!("{}/{database}", admin.rsplit_once('/').expect("a database").0);
+    let read_admin = format!("{}/{read}", admin.rsplit_once('/').expect("a database").0);
     Databases {
         writer: login("keepsake_writer_login", &read),
         reader: login("keepsake_reader_login", &read),
         vault_keeper: login("keepsake_vault_keeper_login", &vault),
         vault_opener: login("keepsake_vault_opener_login", &vault),
         vault_lookup: login("keepsake_vault_lookup_login", &vault),
-        read_admin: as_admin(&read),
-        vault_admin: as_admin(&vault),
+        read_admin,
         admin,
     }
 }
