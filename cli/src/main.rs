@@ -47,8 +47,8 @@ fn main() -> ExitCode {
 }
 
 async fn start(args: up::UpArgs) -> anyhow::Result<()> {
-    let state_dir = args.run_dir.join("import");
-    let migrate = async |options| migrate::run(&migrate::MigrateArgs::try_from(options)?).await;
+    let (run_dir, state_dir) = (args.run_dir.clone(), args.run_dir.join("import"));
+    let migrate = async |options| migrate::run(&migrate::MigrateArgs::on_disk_of(&run_dir, options)?).await;
     up::run(args, migrate, async |endpoints| demo::run(&endpoints, &state_dir).await).await
 }
 

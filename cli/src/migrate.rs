@@ -1,5 +1,6 @@
 //! `keepsake migrate`: the stream, both databases, the roles and their logins. The one step that needs an administrator.
 
+use std::path::Path;
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use event_log::stream::{self, StreamOptions};
 use runtime::config::Secret;
 use tokio_postgres::{Client, Config, NoTls};
 
+use crate::servers::disk;
 use crate::up::MigrateOptions;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,10 +49,13 @@ pub struct MigrateArgs {
     pub log_max_bytes: i64,
 }
 
-impl TryFrom<MigrateOptions> for MigrateArgs {
-    type Error = anyhow::Error;
+/// Of what is free when the log is made; the read models and the servers' own files need the rest.
+const LOG_SHARE_PERCENT: u64 = 70;
 
-    fn try_from(options: MigrateOptions) -> anyhow::Result<Self> {
+impl MigrateArgs {
+    /// For servers of our own, whose log lies on the disk of `folder`.
+    pub fn on_disk_of(folder: &Path, options: MigrateOptions) -> anyhow::Result<Self> {
+        let log_max_bytes = disk::free_bytes(folder)? / 100 * LOG_SHARE_PERCENT;
         let login = |name| options.login_url(name).map(Secret::new);
         Ok(Self {
             writer_url: login("keepsake_writer_login")?,
@@ -61,7 +66,7 @@ impl TryFrom<MigrateOptions> for MigrateArgs {
             database_url: Secret::new(options.admin_url),
             nats_url: options.nats_url,
             log_replicas: 1,
-            log_max_bytes: DEFAULT_LOG_BYTES,
+            log_max_bytes: i64::try_from(log_max_bytes)?,
         })
     }
 }

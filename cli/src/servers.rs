@@ -4,7 +4,7 @@
 
 pub mod account;
 mod advice;
-mod disk;
+pub mod disk;
 pub mod external;
 mod fetch;
 mod guarded;

@@ -11,3 +11,4 @@ mod isolation;
 mod path;
 mod privacy;
 mod projections;
+mod up;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use async_nats::Client;
-use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType};
 use async_nats::jetstream::{self, Context};
 use proto::subject::{LOG_STREAM, LOG_SUBJECTS};
@@ -12,6 +12,10 @@ use crate::connect::LogError;
 
 /// Metadata key of the id that tells one log from another.
 const LOG_ID: &str = "log_id";
+
+/// What a server answers that has not so much storage.
+const TOO_LARGE: [jetstream::ErrorCode; 2] =
+    [jetstream::ErrorCode::INSUFFICIENT_RESOURCES, jetstream::ErrorCode::STORAGE_RESOURCES_EXCEEDED];
 
 /// How the stream is made when it is not there yet.
 #[derive(Clone, Copy, Debug)]
@@ -52,8 +56,20 @@ pub async fn ensure(client: &Client, options: StreamOptions) -> Result<LogInfo, 
         ..Config::default()
     };
     let made = jetstream::new(client.clone()).create_stream(config).await;
-    let made = made.map_err(|error| LogError::Refused("the stream EVT could not be made", error.to_string()))?;
+    let made = made.map_err(|error| refused(&error, options))?;
     info_of(made.cached_info())
+}
+
+fn refused(error: &CreateStreamError, options: StreamOptions) -> LogError {
+    let asked = options.max_bytes;
+    let too_large = format!(
+        "the server keeps less than the {asked} bytes asked for: lower KEEPSAKE_LOG_MAX_BYTES, or raise its max_file_store"
+    );
+    let kind = error.kind();
+    let is_too_large =
+        matches!(kind, CreateStreamErrorKind::JetStream(error) if TOO_LARGE.contains(&error.error_code()));
+    let why = if is_too_large { too_large } else { error.to_string() };
+    LogError::Refused("the stream EVT could not be made", why)
 }
 
 /// The log as it stands now; an error when there is no stream yet.
