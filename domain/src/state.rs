@@ -42,3 +42,52 @@ impl State {
 fn wrap<E>(events: Vec<E>, facet: fn(E) -> Event) -> Vec<Event> {
     events.into_iter().map(facet).collect()
 }
+
+#[cfg(test)]
+mod properties {
+    use proptest::prelude::*;
+    use proto::guest::RegisterGuest;
+    use proto::interactions::RecordInteraction;
+    use proto::tenant::ProvisionTenant;
+
+    use super::*;
+    use crate::given::NOW;
+
+    fn any_command() -> impl Strategy<Value = Command> {
+        let text = || prop_oneof!["[a-z_.]{0,12}", ".{0,40}", Just(String::new()), Just("{\"a\":1.50}".to_owned())];
+        let register = (text(), text(), text()).prop_map(|(identifier, namespace, attributes)| {
+            Command::Guest(proto::guest::command::Kind::Register(RegisterGuest { identifier, namespace, attributes }))
+        });
+        let record = (text(), text(), text(), text()).prop_map(|(kind, topic, occurred_at, properties)| {
+            let record = RecordInteraction { kind, topic, occurred_at, properties, ..RecordInteraction::default() };
+            Command::Interactions(proto::interactions::command::Kind::Record(record))
+        });
+        let provision =
+            text().prop_map(|name| Command::Tenant(proto::tenant::command::Kind::Provision(ProvisionTenant { name })));
+        prop_oneof![register, record, provision]
+    }
+
+    fn run(commands: &[Command]) -> (State, Vec<Event>) {
+        let context = Context { now: NOW };
+        commands.iter().fold((State::default(), Vec::new()), |(state, mut history), command| {
+            let events = state.decide(command, &context).unwrap_or_default();
+            let state = events.iter().fold(state, State::evolve);
+            history.extend(events);
+            (state, history)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_commands_lead_to_a_state_that_their_events_alone_lead_to(commands in prop::collection::vec(any_command(), 0..20)) {
+            let (state, history) = run(&commands);
+            let replayed = history.iter().fold(State::default(), State::evolve);
+            prop_assert_eq!(state, replayed);
+        }
+
+        #[test]
+        fn the_same_command_again_is_decided_the_same_way(commands in prop::collection::vec(any_command(), 1..8)) {
+            prop_assert_eq!(run(&commands), run(&commands));
+        }
+    }
+}

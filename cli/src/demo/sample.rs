@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta};
 
 const BY_HAND: &str = include_str!("../../sample/people.ndjson");
 const SEED: u64 = 0x006b_6565_7073_616b;
-const TOPICS: [&str; 6] = ["music", "jazz", "classical", "concerts", "vinyl", "books"];
+/// Not `music`: the CDNOW purchases are about it, and their sums are easier to see when nothing else is.
+const TOPICS: [&str; 6] = ["folk", "jazz", "classical", "concerts", "vinyl", "books"];
 const EVENTS: [&str; 4] = ["product.viewed", "search.performed", "order.created", "marketing.email.opened"];
 const YEAR_SECONDS: u64 = 365 * 24 * 3600;
 /// 2025-11-01T00:00:00Z

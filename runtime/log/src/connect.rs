@@ -10,8 +10,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Why the log could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    #[error("NATS at {url} cannot be reached: start it, or set NATS_URL")]
-    Connect { url: String, source: async_nats::ConnectError },
+    #[error("NATS at {url} cannot be reached ({cause}): start it, or set NATS_URL")]
+    Connect { url: String, cause: async_nats::ConnectErrorKind },
     #[error("NATS did not answer {0}")]
     NoAnswer(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("NATS gave an answer to {0} that is none")]
@@ -27,7 +27,7 @@ pub async fn connect(url: &str, name: &str) -> Result<Client, LogError> {
         .connection_timeout(CONNECT_TIMEOUT)
         .request_timeout(Some(REQUEST_TIMEOUT))
         .event_callback(|event| async move { note(&event) });
-    options.connect(url).await.map_err(|source| LogError::Connect { url: without_credentials(url), source })
+    options.connect(url).await.map_err(|error| LogError::Connect { url: without_credentials(url), cause: error.kind() })
 }
 
 fn note(event: &Event) {
