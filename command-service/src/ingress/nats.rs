@@ -47,28 +47,34 @@ pub(crate) async fn open(client: &Client, executor: Arc<Executor>) -> anyhow::Re
     Ok(Door { service: started, endpoint, executor })
 }
 
-/// Takes commands until `stop`, then finishes those under way.
+/// Takes commands until `stop`, then finishes those that have arrived.
 pub(crate) async fn run(mut door: Door, stop: CancellationToken) -> anyhow::Result<()> {
     let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
     let tasks = TaskTracker::new();
-    loop {
-        let request = tokio::select! {
-            () = stop.cancelled() => break,
-            request = door.endpoint.next() => request.context("NATS closed the command door")?,
-        };
-        let (executor, in_flight) = (Arc::clone(&door.executor), Arc::clone(&in_flight));
-        match in_flight.try_acquire_owned() {
-            Ok(permit) => drop(tasks.spawn(async move {
-                handle(&executor, &request).await;
-                drop(permit);
-            })),
-            Err(_) => answer(&request, Encoding::Json, Err(Fault::Overloaded)).await,
-        }
+    while let Some(request) = stop.run_until_cancelled(door.endpoint.next()).await {
+        let request = request.context("NATS closed the command door")?;
+        take(&door.executor, &in_flight, &tasks, request).await;
+    }
+    // From here on commands go to another instance, or find no responder; what has arrived already is carried out.
+    door.endpoint.stop().await?;
+    while let Some(request) = door.endpoint.next().await {
+        take(&door.executor, &in_flight, &tasks, request).await;
     }
     tasks.close();
     let drained = tokio::time::timeout(DRAIN_TIMEOUT, tasks.wait()).await;
     door.service.stop().await.map_err(anyhow::Error::from_boxed)?;
     drained.context("commands were still under way at the drain limit")
+}
+
+async fn take(executor: &Arc<Executor>, in_flight: &Arc<Semaphore>, tasks: &TaskTracker, request: ServiceRequest) {
+    let (executor, permit) = (Arc::clone(executor), Arc::clone(in_flight).try_acquire_owned());
+    let Ok(permit) = permit else {
+        return answer(&request, Encoding::Json, Err(Fault::Overloaded)).await;
+    };
+    tasks.spawn(async move {
+        handle(&executor, &request).await;
+        drop(permit);
+    });
 }
 
 async fn handle(executor: &Executor, service_request: &ServiceRequest) {
