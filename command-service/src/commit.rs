@@ -30,7 +30,6 @@ pub(crate) struct Resolved<'a> {
     pub(crate) subject: LogSubject,
     /// The caller's name for the guest, when it was addressed by one.
     pub(crate) addressed_as: Option<Identifier>,
-    pub(crate) context: Context,
 }
 
 /// Tells a retry of a request from another request under the same id.
@@ -46,8 +45,9 @@ pub(crate) async fn build(
     resolved: &Resolved<'_>,
     loaded: &Loaded,
     events: &[Event],
+    context: &Context,
 ) -> Result<Commit, Fault> {
-    let Resolved { request, subject, context, .. } = resolved;
+    let Resolved { request, subject, .. } = resolved;
     let (facet, _) = request.command.name();
     if let Command::Tenant(_) = request.command {
         vault.add_tenant(&request.tenant).await?;

@@ -55,12 +55,14 @@ impl From<Fault> for Problem {
                 Self::not_found("tenant_unknown", "no such tenant: it is provisioned before it is used")
             }
             Fault::IdReused => Self::unprocessable("idempotency_key_reused", fault.to_string()),
-            Fault::VersionConflict => Self::new(StatusCode::CONFLICT, "version_conflict", fault.to_string()),
+            Fault::VersionConflict => {
+                Self::new(StatusCode::CONFLICT, "version_conflict", fault.to_string()).retryable()
+            }
             Fault::Overloaded => Self::unavailable("overloaded", fault.to_string()),
             Fault::Log(ref source) => unavailable("log_unavailable", &fault, source),
             Fault::StorageFull => Self::unavailable("storage_full", fault.to_string()),
             Fault::Vault(VaultError::TenantUnknown) => Self::from(Fault::TenantUnknown),
-            Fault::Vault(ref source @ (VaultError::Unavailable(_) | VaultError::Database(_))) => {
+            Fault::Vault(ref source @ (VaultError::Unavailable(_) | VaultError::Database(_) | VaultError::Timeout)) => {
                 unavailable("vault_unavailable", source, source)
             }
             Fault::OutcomeUnknown => {

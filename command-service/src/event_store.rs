@@ -9,7 +9,7 @@ use proto::subject::LogSubject;
 use vault::Vault;
 
 pub(crate) use append::Appended;
-pub(crate) use load::Loaded;
+pub(crate) use load::{CarriedOut, Loaded, event_ids};
 
 use crate::error::Fault;
 
@@ -33,11 +33,6 @@ impl EventStore {
     pub(crate) async fn is_head(&self, subject: &LogSubject, position: u64) -> Result<bool, Fault> {
         let head = event_log::direct_get::leader_head(&self.client, subject).await.map_err(Fault::Log)?;
         Ok(head == position)
-    }
-
-    /// The commit at a position of the owner's.
-    pub(crate) async fn commit_at(&self, subject: &LogSubject, position: u64) -> Result<Commit, Fault> {
-        load::commit_at(&self.client, subject, position).await
     }
 
     /// Appends the commit if `expected` is still the owner's last position.

@@ -1,27 +1,32 @@
 //! What happens to every command: find the owner, load, decide, append; on conflict decide again, a bounded number of times.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use domain::Context;
 use event_log::durability::Durability;
 use proto::subject::{LogSubject, Owner};
-use proto::{Command, Commit, EventId, Reply};
+use proto::{Command, EventId, Reply};
 use runtime::clock;
 use vault::Vault;
 
 use crate::commit::{self, Request, Resolved};
 use crate::error::Fault;
-use crate::event_store::{Appended, EventStore, Loaded};
-use crate::owner_queue::OwnerQueue;
+use crate::event_store::{Appended, CarriedOut, EventStore, Loaded, event_ids};
 use crate::target::{self, Target};
 use crate::tenants::Tenants;
+use crate::turn_queue::TurnQueue;
 
 /// How often a command is decided before its caller hears of the conflict.
-const ATTEMPTS: usize = 5;
+const ATTEMPTS: u32 = 5;
+/// Times the number of tries so far.
+const PAUSE: Duration = Duration::from_millis(2);
 
 pub(crate) struct Executor {
     store: EventStore,
     vault: Vault,
     durability: Durability,
-    queue: OwnerQueue,
+    queue: Arc<TurnQueue<LogSubject>>,
     tenants: Tenants,
 }
 
@@ -36,7 +41,7 @@ enum Attempt {
 
 impl Executor {
     pub(crate) fn new(store: EventStore, vault: Vault, durability: Durability) -> Self {
-        Self { store, vault, durability, queue: OwnerQueue::default(), tenants: Tenants::default() }
+        Self { store, vault, durability, queue: TurnQueue::new(), tenants: Tenants::default() }
     }
 
     /// Carries the command out, once however often it is sent.
@@ -45,18 +50,20 @@ impl Executor {
         if !provisions {
             self.tenants.require(&self.store, &request.tenant).await?;
         }
-        let context = Context { now: clock::now() };
-        let Target { owner, addressed_as } = target::find(&self.vault, request, &context).await?;
+        let Target { owner, addressed_as } = target::find(&self.vault, request).await?;
         require_owner(request.owner.as_deref(), &owner)?;
         let subject = LogSubject::new(request.tenant.clone(), owner);
-        let resolved = Resolved { request, subject, addressed_as, context };
-        let _turn = self.queue.turn(&resolved.subject).await;
+        let mut place = self.queue.enter(subject.clone());
+        place.turn().await;
+        let resolved = Resolved { request, subject, addressed_as };
         self.settle(&resolved).await
     }
 
     async fn settle(&self, resolved: &Resolved<'_>) -> Result<Reply, Fault> {
         let mut maybe_stored = false;
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            // Whoever came first may not be through yet: on a cluster its append is under way for a while.
+            tokio::time::sleep(PAUSE * attempt).await;
             match self.attempt(resolved, maybe_stored).await {
                 Ok(Attempt::Done(reply)) => return Ok(reply),
                 Ok(Attempt::Again { unclear }) => maybe_stored |= unclear,
@@ -71,23 +78,27 @@ impl Executor {
     }
 
     async fn attempt(&self, resolved: &Resolved<'_>, maybe_stored: bool) -> Result<Attempt, Fault> {
-        let Resolved { request, subject, context, .. } = resolved;
+        let Resolved { request, subject, .. } = resolved;
         let loaded = self.store.load(subject).await?;
         if let Some(reply) = self.original_answer(resolved, &loaded, maybe_stored).await? {
             return Ok(Attempt::Done(reply));
         }
-        let events = match loaded.state.decide(&request.command, context) {
+        let context = Context { now: clock::now() };
+        let events = match loaded.state.decide(&request.command, &context) {
             Ok(events) if !events.is_empty() => events,
             // Nothing will be appended, so no guard will tell that the state was stale.
             nothing if self.store.is_head(subject, loaded.head).await? => {
                 nothing?;
-                return Ok(Attempt::Done(self.reply(resolved, &unchanged(request, &loaded), loaded.head)));
+                let (facet, _) = request.command.name();
+                return Ok(Attempt::Done(self.reply(resolved, loaded.head, loaded.version(facet), Vec::new())));
             }
             _stale => return Ok(Attempt::Again { unclear: false }),
         };
-        let commit = commit::build(&self.vault, resolved, &loaded, &events).await?;
+        let commit = commit::build(&self.vault, resolved, &loaded, &events, &context).await?;
         match self.store.append(subject, loaded.head, &commit).await? {
-            Appended::At(position) => Ok(Attempt::Done(self.reply(resolved, &commit, position))),
+            Appended::At(position) => {
+                Ok(Attempt::Done(self.reply(resolved, position, commit.version, event_ids(commit.events))))
+            }
             Appended::Conflict => Ok(Attempt::Again { unclear: false }),
             Appended::Unclear => Ok(Attempt::Again { unclear: true }),
         }
@@ -100,36 +111,28 @@ impl Executor {
         loaded: &Loaded,
         ours: bool,
     ) -> Result<Option<Reply>, Fault> {
-        let Resolved { request, subject, .. } = resolved;
-        let Some(carried_out) = loaded.carried_out(&request.id) else { return Ok(None) };
-        let hash = commit::request_hash(&self.vault, request).await?;
-        if carried_out.request_hash != hash {
+        let Some(carried_out) = loaded.carried_out(&resolved.request.id) else { return Ok(None) };
+        if carried_out.request_hash != commit::request_hash(&self.vault, resolved.request).await? {
             return Err(Fault::IdReused);
         }
-        let commit = self.store.commit_at(subject, carried_out.position).await?;
-        let reply = self.reply(resolved, &commit, carried_out.position);
+        let CarriedOut { position, version, events, .. } = carried_out;
+        let reply = self.reply(resolved, *position, *version, events.clone());
         Ok(Some(Reply { replayed: !ours, ..reply }))
     }
 
-    fn reply(&self, Resolved { request, subject, .. }: &Resolved<'_>, commit: &Commit, position: u64) -> Reply {
-        let events = commit.events.iter().map(|event| EventId { id: event.id.clone(), r#type: event.r#type.clone() });
+    fn reply(&self, resolved: &Resolved<'_>, position: u64, version: u64, events: Vec<EventId>) -> Reply {
+        let Resolved { request, subject, .. } = resolved;
         Reply {
             id: request.id.clone(),
             guest_id: if subject.owner.is_guest() { subject.owner.to_string() } else { String::new() },
             position,
-            version: commit.version,
-            events: events.collect(),
+            version,
+            events,
             durability: self.durability.name().to_owned(),
             replayed: false,
             consistency_token: proto::token::write(position),
         }
     }
-}
-
-/// Stands for the commit of a command that changed nothing.
-fn unchanged(request: &Request, loaded: &Loaded) -> Commit {
-    let (facet, _) = request.command.name();
-    Commit { version: loaded.version(facet), ..Commit::default() }
 }
 
 fn require_owner(named: Option<&str>, found: &Owner) -> Result<(), Fault> {

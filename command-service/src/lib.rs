@@ -9,9 +9,9 @@ mod error;
 mod event_store;
 mod execute;
 mod ingress;
-mod owner_queue;
 mod target;
 mod tenants;
+mod turn_queue;
 
 use std::sync::Arc;
 

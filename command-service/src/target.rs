@@ -18,14 +18,31 @@ pub(crate) struct Target {
     pub(crate) addressed_as: Option<Identifier>,
 }
 
+/// Whom the sender calls by this name: its commands are carried out in the order they came. `None` where order means nothing.
+pub(crate) fn address(request: &Request) -> Option<Address> {
+    let named = match &request.command {
+        Command::Tenant(_) => None,
+        Command::Guest(GuestCommand::Register(register)) => {
+            GuestRef::parse(&register.namespace, &register.identifier).ok()
+        }
+        Command::Interactions(InteractionsCommand::Record(record)) => {
+            GuestRef::parse(&record.namespace, &record.guest_id).ok()
+        }
+    };
+    Some((request.tenant.clone(), named?))
+}
+
+/// A guest as senders name it.
+pub(crate) type Address = (Tenant, GuestRef);
+
 /// Finds the owner; a registration makes it known to the vault first, so that a retry finds the same one.
-pub(crate) async fn find(vault: &Vault, request: &Request, context: &Context) -> Result<Target, Fault> {
+pub(crate) async fn find(vault: &Vault, request: &Request) -> Result<Target, Fault> {
     let Request { tenant, command, id, .. } = request;
     match command {
         Command::Tenant(_) => Ok(Target { owner: Owner::tenant(), addressed_as: None }),
         Command::Guest(GuestCommand::Register(register)) => {
             // What no state would accept must not reach the register.
-            State::default().decide(command, context)?;
+            State::default().decide(command, &Context { now: runtime::clock::now() })?;
             if register.identifier.is_empty() {
                 return anonymous(vault, tenant, id).await;
             }

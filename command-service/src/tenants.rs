@@ -18,9 +18,11 @@ impl Tenants {
             return Ok(());
         }
         let subject = LogSubject::new(tenant.clone(), Owner::tenant());
-        let loaded = store.load(&subject).await?;
-        if !loaded.state.tenant.is_provisioned() {
-            return Err(Fault::TenantUnknown);
+        while !store.load(&subject).await?.state.tenant.is_provisioned() {
+            // Only the leader's word makes it a refusal: what was loaded may come from a follower.
+            if store.is_head(&subject, 0).await? {
+                return Err(Fault::TenantUnknown);
+            }
         }
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone());
         Ok(())

@@ -129,6 +129,7 @@ impl From<VaultError> for Fault {
         match error {
             VaultError::Unavailable(error) => Self::VaultAway(Self::from(error).to_string()),
             VaultError::Database(error) => Self::VaultAway(Self::from(error).to_string()),
+            VaultError::Timeout => Self::VaultAway(error.to_string()),
             other @ (VaultError::Address(_)
             | VaultError::Key(_)
             | VaultError::TenantUnknown

@@ -39,6 +39,8 @@ pub(crate) struct Worker {
     /// The last fault hit a whole batch, and which of its commits is at fault is still to be found.
     narrowing: bool,
     pause: Duration,
+    /// Most commits of the next transaction.
+    largest: usize,
 }
 
 /// Everything that is made anew after a fault.
@@ -58,8 +60,8 @@ impl Worker {
         stop: CancellationToken,
     ) -> Result<Self, Fault> {
         let (claimed, pause) = (Vec::new(), FIRST_PAUSE);
-        let mut worker =
-            Self { nats, vault, pool, status, stop, claimed, one_by_one_until: 0, narrowing: false, pause };
+        let (one_by_one_until, narrowing, largest) = (0, false, BATCH);
+        let mut worker = Self { nats, vault, pool, status, stop, claimed, one_by_one_until, narrowing, pause, largest };
         match worker.begin().await {
             Err(fault) if fault.severity() == Severity::Stop => Err(fault),
             Ok(_) | Err(_) => Ok(worker),
@@ -102,11 +104,13 @@ impl Worker {
     async fn begin_unbounded(&mut self) -> Result<Session, Fault> {
         let connection = self.pool.get().await?;
         connection.batch_execute(SESSION).await?;
+        let log = event_log::stream::info(&self.nats).await?;
         if self.claimed.is_empty() {
+            // Before anything is taken over: a worker pointed at the wrong log must not end the right one.
+            checkpoint::check_log(&connection, &log, &[]).await?;
             self.claimed = checkpoint::claim(&connection).await?;
         }
         let checkpoints = checkpoint::read(&connection, &self.claimed).await?;
-        let log = event_log::stream::info(&self.nats).await?;
         checkpoint::check_log(&connection, &log, &checkpoints).await?;
         let after = checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default().cast_unsigned();
         let reader = Reader::start(&self.nats, after).await?;
@@ -130,12 +134,19 @@ impl Worker {
     /// Not cut short by a stop: what was taken is finished, or its time runs out.
     async fn fold_batch(&mut self, session: &mut Session, messages: Vec<LogMessage>) -> Result<(), Fault> {
         let Some(last) = messages.last().map(|message| message.position) else { return Ok(()) };
-        let single = messages.len() == 1;
+        let taken = messages.len();
+        let single = taken == 1;
         let applied = timeout(Duration::from_secs(APPLY_SECONDS), async {
             let commits = open(&self.vault, messages).await?;
             apply(&mut session.connection, &mut session.checkpoints, &commits, last.cast_signed()).await
         });
         let applied = applied.await.unwrap_or(Err(Fault::Timeout(APPLY_SECONDS)));
+        match &applied {
+            Ok(()) => self.largest = (self.largest * 2).min(BATCH),
+            // A database that is slow today gets through a smaller batch.
+            Err(Fault::Timeout(_)) => self.largest = (taken / 2).max(1),
+            Err(_) => {}
+        }
         self.narrowing = !single && applied.as_ref().is_err_and(|fault| fault.severity() == Severity::Halt);
         if self.narrowing {
             self.one_by_one_until = last;
@@ -145,7 +156,7 @@ impl Worker {
 
     fn batch(&self, session: &Session) -> usize {
         let folded = session.checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
-        if folded.cast_unsigned() < self.one_by_one_until { 1 } else { BATCH }
+        if folded.cast_unsigned() < self.one_by_one_until { 1 } else { self.largest }
     }
 
     fn pause_after(&mut self, fault: &Fault) -> Duration {

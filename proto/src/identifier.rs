@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::subject::Owner;
+use crate::subject::{GUEST_PREFIX, Owner};
 
 /// The namespace of an identifier whose caller names none.
 pub const DEFAULT_NAMESPACE: &str = "user_id";
@@ -71,9 +71,12 @@ impl Identifier {
         if namespace.len() > MAX_NAMESPACE_BYTES || !namespace.bytes().all(in_namespace) {
             return Err(InvalidIdentifier::Namespace);
         }
-        let mut value: String = value.trim().nfc().collect();
-        if namespace == EMAIL {
-            value = value.to_lowercase();
+        let value = value.trim();
+        // NFC comes last: lower-casing can take a composed letter apart.
+        let value: String =
+            if namespace == EMAIL { value.to_lowercase().nfc().collect() } else { value.nfc().collect() };
+        if value.starts_with(GUEST_PREFIX) {
+            return Err(InvalidIdentifier::LooksLikeOurs);
         }
         if value.is_empty() || value.len() > MAX_VALUE_BYTES {
             return Err(InvalidIdentifier::Length);
@@ -113,7 +116,7 @@ fn is_blocked(value: &str) -> bool {
 }
 
 /// How a request names its guest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum GuestRef {
     /// By our own id.
     Ours(Owner),
@@ -126,7 +129,6 @@ impl GuestRef {
     pub fn parse(namespace: &str, id: &str) -> Result<Self, InvalidIdentifier> {
         match Owner::parse_guest(id) {
             Some(owner) => Ok(Self::Ours(owner)),
-            None if id.starts_with("prf_") => Err(InvalidIdentifier::LooksLikeOurs),
             None => Identifier::parse(namespace, id).map(Self::Theirs),
         }
     }
@@ -168,11 +170,19 @@ mod tests {
         assert_eq!(parse("E-mail", "x"), Err(InvalidIdentifier::Namespace));
     }
 
+    fn ours_in_capitals() -> String {
+        Owner::guest(u128::MAX).to_string().replace('f', "F").replace("prF", "prf")
+    }
+
     #[test]
     fn our_ids_and_theirs_are_never_confused() {
         let ours = Owner::guest(1);
         assert_eq!(GuestRef::parse("", ours.as_str()), Ok(GuestRef::Ours(ours)));
-        assert_eq!(GuestRef::parse("", "prf_1"), Err(InvalidIdentifier::LooksLikeOurs));
+        assert_eq!(parse("email", "J\u{30c}@example.com"), parse("email", "\u{1f0}@example.com"));
+        for text in ["prf_1", " prf_1", ours_in_capitals().as_str()] {
+            assert_eq!(GuestRef::parse("", text), Err(InvalidIdentifier::LooksLikeOurs), "{text}");
+            assert_eq!(parse("", text), Err(InvalidIdentifier::LooksLikeOurs), "{text}");
+        }
     }
 
     #[test]

@@ -56,12 +56,22 @@ token! {
     Tenant
 }
 
+/// The tenant of the instances themselves, whose commits probe the log and say nothing to anybody else.
+const SYSTEM_TENANT: &str = "_sys";
+
+impl Tenant {
+    /// Whether this is no customer but the system itself; no caller may name it.
+    pub fn is_system(&self) -> bool {
+        self.0 == SYSTEM_TENANT
+    }
+}
+
 token! {
     /// What a log subject belongs to: a guest (`prf_...`), or an object with a life of its own.
     Owner
 }
 
-const GUEST_PREFIX: &str = "prf_";
+pub(crate) const GUEST_PREFIX: &str = "prf_";
 const GUEST_HEX_DIGITS: usize = 32;
 
 impl Owner {

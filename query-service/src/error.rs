@@ -153,7 +153,9 @@ impl From<VaultError> for Fault {
     fn from(error: VaultError) -> Self {
         match error {
             VaultError::TenantUnknown => Self::TenantUnknown,
-            VaultError::Unavailable(_) | VaultError::Database(_) => Self::VaultAway(error.to_string()),
+            VaultError::Unavailable(_) | VaultError::Database(_) | VaultError::Timeout => {
+                Self::VaultAway(error.to_string())
+            }
             VaultError::Address(_)
             | VaultError::Key(_)
             | VaultError::WrongKeyFile(_)

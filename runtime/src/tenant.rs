@@ -30,5 +30,6 @@ fn tenant_of(headers: &HeaderMap) -> Result<Tenant, Problem> {
     }
     let invalid =
         || Problem::bad_request("tenant_invalid", "X-Tenant-ID takes 1 to 64 characters of A-Z, a-z, 0-9, _ and -");
-    value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(invalid)
+    let tenant: Option<Tenant> = value.to_str().ok().and_then(|text| text.parse().ok());
+    tenant.filter(|tenant| !tenant.is_system()).ok_or_else(invalid)
 }

@@ -25,6 +25,9 @@ const GRANT_LOGIN: &str = "
 -- grant_login()
 SELECT format('ALTER ROLE %1$I LOGIN PASSWORD %2$L; GRANT %3$I TO %1$I', $1::text, $2::text, $3::text)";
 
+/// Held while a login is changed.
+const GRANT_LOCK: i64 = 0x6b65_6570_6c6f_6769;
+
 /// What a login of the read database may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -61,7 +64,9 @@ pub async fn grant_login(admin: &Client, login: &str, password: &str, group: &st
         unless_made_meanwhile(admin.batch_execute(&create).await)?;
     }
     let grant: String = admin.query_one(GRANT_LOGIN, &[&login, &password, &group]).await?.try_get(0)?;
-    Ok(admin.batch_execute(&grant).await?)
+    // Logins belong to the cluster: two migrations that touch one at once would refuse each other.
+    let alone = format!("BEGIN; SELECT pg_advisory_xact_lock({GRANT_LOCK}); {grant}; COMMIT");
+    Ok(admin.batch_execute(&alone).await?)
 }
 
 /// Another process may have been faster.

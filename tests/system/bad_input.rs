@@ -66,6 +66,8 @@ async fn a_bad_command_is_refused_with_its_code_and_leaves_nothing() {
             assert_eq!(problem["status"], answer.status.as_u16());
         }
     }
+    assert_eq!(client.of("_sys").refused("tenant.provision", None, r#"{"name":"x"}"#).await, "tenant_invalid");
+    assert_eq!(client.refused("guest.register", None, r#"{"identifier":"prf_abc"}"#).await, "invalid_identifier");
     assert_eq!(client.refused("interactions.destroy", None, "{}").await, "unknown_command");
     assert_eq!(client.refused("guest.register.extra.token", None, "{}").await, "malformed_command");
     assert_eq!(client.of("typo").refused("guest.register", None, r#"{"identifier":"x"}"#).await, "tenant_unknown");
@@ -113,6 +115,11 @@ async fn a_bad_http_request_is_refused_before_it_is_a_command() {
         assert_eq!(client.post("/event", body).await.1["code"], code, "{body}");
     }
     assert_eq!(client.get("/nowhere", "").await.1["code"], "route_not_found");
+    for (path, code) in
+        [("/guests/%FF/interactions", "invalid_identifier"), ("/guests/x/interactions?a=b", "invalid_filter")]
+    {
+        assert_eq!(client.post(path, r#"{"kind":"a"}"#).await.1["code"], code, "{path}");
+    }
     services.stop().await;
 }
 
@@ -140,6 +147,22 @@ async fn reads_refuse_what_they_cannot_answer() {
     }
     assert_eq!(client.get("/users/ada", "not a token").await.1["code"], "invalid_position");
     assert_eq!(client.of("typo").get("/users/ada", "").await.1["code"], "tenant_unknown");
+    services.stop().await;
+}
+
+#[tokio::test]
+async fn discovery_answers_no_hostile_reply_subject_either() {
+    let world = World::start().await;
+    let services = InProcess::start(&world).await;
+    let client = Client::new(&world, &services.query.url(), "demo").await;
+    client.provision().await;
+    let before = stream::info(&client.nats).await.expect("the log").last_position;
+    for subject in ["$SRV.PING", "$SRV.INFO", "cmd.demo.nothing.here"] {
+        client.nats.publish_with_reply(subject, "es.00.demo.tenant", "{}".into()).await.expect("publishes");
+    }
+    assert!(matches!(client.send("guest.register", None, "{}").await, Outcome::Accepted(_)));
+    let after = stream::info(&client.nats).await.expect("the log").last_position;
+    assert_eq!(after, before + 1, "only the command is in the log");
     services.stop().await;
 }
 

@@ -3,8 +3,10 @@
 mod harness;
 
 mod bad_input;
+mod compose;
 mod concurrency;
 mod crash;
+mod docs;
 mod idempotency;
 mod import;
 mod isolation;

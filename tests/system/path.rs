@@ -93,6 +93,26 @@ async fn every_door_leads_to_the_same_rules() {
 }
 
 #[tokio::test]
+async fn what_one_sender_publishes_about_a_guest_is_carried_out_in_order() {
+    let world = World::start().await;
+    let services = InProcess::start(&world).await;
+    let client = Client::new(&world, &services.query.url(), "demo").await;
+    client.provision().await;
+    for n in 0..50 {
+        let register = format!(r#"{{"identifier":"guest-{n}"}}"#);
+        let record = format!(r#"{{"guest_id":"guest-{n}","kind":"product.viewed","topic":"order"}}"#);
+        client.nats.publish("cmd.demo.guest.register", register.into()).await.expect("publishes");
+        client.nats.publish("cmd.demo.interactions.record", record.into()).await.expect("publishes");
+    }
+    eventually("every guest's interaction is there", async || {
+        let (_, summary) = client.get("/api/v1/topics/order/summary", "").await;
+        (summary["interaction_count"] == 50 && summary["guest_count"] == 50).then_some(())
+    })
+    .await;
+    services.stop().await;
+}
+
+#[tokio::test]
 async fn a_list_is_paged_without_gaps_or_repeats() {
     let world = World::start().await;
     let services = InProcess::start(&world).await;

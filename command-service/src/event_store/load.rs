@@ -7,8 +7,8 @@ use async_nats::Client;
 use domain::State;
 use event_log::direct_get::{self, StoredCommit};
 use prost::Message as _;
-use proto::Commit;
 use proto::subject::LogSubject;
+use proto::{Commit, EventId, StoredEvent};
 use vault::{GuestKeys, Vault};
 
 use crate::error::Fault;
@@ -29,6 +29,8 @@ pub(crate) struct Loaded {
 pub(crate) struct CarriedOut {
     pub(crate) position: u64,
     pub(crate) request_hash: Vec<u8>,
+    pub(crate) version: u64,
+    pub(crate) events: Vec<EventId>,
 }
 
 impl Loaded {
@@ -51,9 +53,16 @@ impl Loaded {
         }
         self.head = position;
         self.versions.insert(commit.facet, commit.version);
-        self.commands.insert(commit.command_id, CarriedOut { position, request_hash: commit.request_hash });
+        let events = event_ids(commit.events);
+        let (version, request_hash) = (commit.version, commit.request_hash);
+        self.commands.insert(commit.command_id, CarriedOut { position, request_hash, version, events });
         Ok(())
     }
+}
+
+/// What callers are told of events.
+pub(crate) fn event_ids(events: Vec<StoredEvent>) -> Vec<EventId> {
+    events.into_iter().map(|event| EventId { id: event.id, r#type: event.r#type }).collect()
 }
 
 pub(super) async fn load(client: &Client, vault: &Vault, subject: &LogSubject) -> Result<Loaded, Fault> {
@@ -72,11 +81,4 @@ async fn keys_of(vault: &Vault, subject: &LogSubject) -> Result<Option<Arc<Guest
     }
     let guest = (subject.tenant.clone(), subject.owner.clone());
     Ok(vault.keys_of(std::slice::from_ref(&guest)).await?.remove(&guest))
-}
-
-pub(super) async fn commit_at(client: &Client, subject: &LogSubject, position: u64) -> Result<Commit, Fault> {
-    let commits = direct_get::commits(client, subject, position).await.map_err(Fault::Log)?;
-    let stored = commits.into_iter().next().filter(|stored| stored.position == position);
-    let stored = stored.ok_or(Fault::Corrupt(position))?;
-    Commit::decode(stored.payload).map_err(|_| Fault::Corrupt(position))
 }

@@ -66,8 +66,10 @@ fn json_problem(fault: &JsonFault) -> Problem {
 
 /// serde quotes the value it did not like: it may be personal data, and an answer echoes none.
 fn without_values(detail: &str) -> String {
-    match (detail.split_once('"'), detail.rsplit_once('"')) {
-        (Some((before, _)), Some((_, after))) => format!("{before}..{after}"),
+    // Names of fields stand between back-ticks too, but only those are ours to repeat.
+    let quotes = if detail.starts_with("unknown field") { &['"'][..] } else { &['"', '`'] };
+    match (detail.find(quotes), detail.rfind(quotes)) {
+        (Some(first), Some(last)) if first < last => format!("{}..{}", &detail[..first], &detail[last + 1..]),
         _ => detail.to_owned(),
     }
 }
@@ -120,6 +122,8 @@ mod tests {
         let (code, problem) = refused(r#"{"kind":"a","properties":"canary"}"#);
         assert_eq!(code, "validation_failed");
         assert!(problem.contains("#/properties") && !problem.contains("canary"), "{problem}");
+        let (_, problem) = refused(r#"{"kind":4917012345678}"#);
+        assert!(problem.contains("#/kind") && !problem.contains("4917012345678"), "{problem}");
         let (code, problem) = refused(r#"{"kind":{"a":"canary"}}"#);
         assert_eq!(code, "validation_failed");
         assert!(problem.contains("#/kind") && !problem.contains("canary"), "{problem}");

@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use async_nats::service::endpoint::Endpoint;
-use async_nats::service::{Request as ServiceRequest, ServiceExt as _};
-use async_nats::{Client, HeaderMap, Message};
+use async_nats::{Client, HeaderMap, Message, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use prost::Message as _;
-use proto::subject::{COMMAND_SUBJECTS, CommandSubject, INBOX_PREFIX};
+use proto::subject::{COMMAND_SUBJECTS, CommandSubject, INBOX_PREFIX, Tenant};
 use proto::{Reply, header};
 use runtime::problem::Problem;
 use tokio::sync::Semaphore;
@@ -22,74 +20,86 @@ use super::decode::{self, Encoding};
 use crate::commit::Request;
 use crate::error::Fault;
 use crate::execute::Executor;
+use crate::target::{self, Address};
+use crate::turn_queue::{Place, TurnQueue};
 
-const SERVICE: &str = "keepsake-commands";
 const QUEUE_GROUP: &str = "command-service";
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The open door.
+/// The open door. It answers nothing but commands: whatever answered other subjects by itself would answer to any reply subject.
 pub(crate) struct Door {
-    service: async_nats::service::Service,
-    endpoint: Endpoint,
+    client: Client,
+    commands: Subscriber,
     executor: Arc<Executor>,
+    /// A sender's commands about one guest are carried out in the order they came, also those nobody waits for.
+    order: Arc<TurnQueue<Address>>,
+    in_flight: Arc<Semaphore>,
+    tasks: TaskTracker,
 }
 
 pub(crate) async fn open(client: &Client, executor: Arc<Executor>) -> anyhow::Result<Door> {
-    let started = client
-        .service_builder()
-        .description("Takes Keepsake's commands")
-        .start(SERVICE, env!("CARGO_PKG_VERSION"))
-        .await
-        .map_err(anyhow::Error::from_boxed)
-        .context("the NATS door does not open")?;
-    let endpoint = started.endpoint_builder().name("commands").queue_group(QUEUE_GROUP).add(COMMAND_SUBJECTS).await;
-    let endpoint = endpoint.map_err(anyhow::Error::from_boxed).context("the NATS door does not open")?;
-    Ok(Door { service: started, endpoint, executor })
+    let commands = client.queue_subscribe(COMMAND_SUBJECTS, QUEUE_GROUP.to_owned()).await;
+    Ok(Door {
+        client: client.clone(),
+        commands: commands.context("the NATS door does not open")?,
+        executor,
+        order: TurnQueue::new(),
+        in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+        tasks: TaskTracker::new(),
+    })
 }
 
 /// Takes commands until `stop`, then finishes those that have arrived.
 pub(crate) async fn run(mut door: Door, stop: CancellationToken) -> anyhow::Result<()> {
-    let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
-    let tasks = TaskTracker::new();
-    while let Some(request) = stop.run_until_cancelled(door.endpoint.next()).await {
-        let request = request.context("NATS closed the command door")?;
-        take(&door.executor, &in_flight, &tasks, request).await;
+    while let Some(message) = stop.run_until_cancelled(door.commands.next()).await {
+        door.take(message.context("NATS closed the command door")?).await;
     }
-    // From here on commands go to another instance, or find no responder; what has arrived already is carried out.
-    door.endpoint.stop().await?;
-    while let Some(request) = door.endpoint.next().await {
-        take(&door.executor, &in_flight, &tasks, request).await;
-    }
-    tasks.close();
-    let drained = tokio::time::timeout(DRAIN_TIMEOUT, tasks.wait()).await;
-    door.service.stop().await.map_err(anyhow::Error::from_boxed)?;
-    drained.context("commands were still under way at the drain limit")
-}
-
-async fn take(executor: &Arc<Executor>, in_flight: &Arc<Semaphore>, tasks: &TaskTracker, request: ServiceRequest) {
-    let (executor, permit) = (Arc::clone(executor), Arc::clone(in_flight).try_acquire_owned());
-    let Ok(permit) = permit else {
-        return answer(&request, Encoding::Json, Err(Fault::Overloaded)).await;
-    };
-    tasks.spawn(async move {
-        handle(&executor, &request).await;
-        drop(permit);
+    // From here on commands go to another instance, or find no responder; what is on its way already is carried out.
+    door.commands.drain().await?;
+    let drained = tokio::time::timeout(DRAIN_TIMEOUT, async {
+        while let Some(message) = door.commands.next().await {
+            door.take(message).await;
+        }
+        door.tasks.close();
+        door.tasks.wait().await;
+        door.client.flush().await
     });
+    Ok(drained.await.context("commands were still under way at the drain limit")??)
 }
 
-async fn handle(executor: &Executor, service_request: &ServiceRequest) {
-    let message = &service_request.message;
-    if message.reply.as_ref().is_some_and(|reply| !reply.starts_with(INBOX_PREFIX)) {
-        // Whoever answers such a subject publishes into it with this service's rights: the log's among them.
-        tracing::warn!("refused a command whose reply subject is no inbox");
-        return;
+impl Door {
+    async fn take(&self, message: Message) {
+        if message.reply.as_ref().is_some_and(|reply| !reply.starts_with(INBOX_PREFIX)) {
+            // Whoever answers such a subject publishes into it with this service's rights: the log's among them.
+            tracing::warn!("refused a command whose reply subject is no inbox");
+            return;
+        }
+        let Ok(permit) = Arc::clone(&self.in_flight).try_acquire_owned() else {
+            return answer(&self.client, &message, Encoding::Json, Err(Fault::Overloaded)).await;
+        };
+        let encoding = encoding(&message);
+        let request = request(&message, encoding);
+        let place = request.as_ref().ok().and_then(target::address).map(|address| self.order.enter(address));
+        let (client, executor) = (self.client.clone(), Arc::clone(&self.executor));
+        self.tasks.spawn(async move {
+            let outcome = carry_out(&executor, request, place).await;
+            answer(&client, &message, encoding, outcome).await;
+            drop(permit);
+        });
     }
-    let encoding = encoding(message);
-    let outcome = match request(message, encoding) {
-        Ok(request) => executor.execute(&request).await,
-        Err(problem) => Err(problem.into()),
-    };
-    answer(service_request, encoding, outcome).await;
+}
+
+async fn carry_out(
+    executor: &Executor,
+    request: Result<Request, Problem>,
+    place: Option<Place<Address>>,
+) -> Result<Reply, Fault> {
+    let request = request?;
+    let mut place = place;
+    if let Some(place) = &mut place {
+        place.turn().await;
+    }
+    executor.execute(&request).await
 }
 
 fn request(message: &Message, encoding: Encoding) -> Result<Request, Problem> {
@@ -98,8 +108,12 @@ fn request(message: &Message, encoding: Encoding) -> Result<Request, Problem> {
     let subject = CommandSubject::parse(&message.subject).map_err(|_| malformed())?;
     let invalid = || Problem::bad_request("tenant_invalid", "a tenant is 1 to 64 characters of A-Z, a-z, 0-9, _ and -");
     let given = |name: &str| message.headers.as_ref()?.get(name).map(|value| value.as_str().as_bytes());
+    let tenant: Tenant = subject.tenant.parse().map_err(|_| invalid())?;
+    if tenant.is_system() {
+        return Err(invalid());
+    }
     Ok(Request {
-        tenant: subject.tenant.parse().map_err(|_| invalid())?,
+        tenant,
         id: decode::command_id(given(header::COMMAND_ID))?,
         command: decode::command(subject.facet, subject.command, encoding, &message.payload)?,
         owner: subject.owner.map(str::to_owned),
@@ -115,15 +129,13 @@ fn encoding(message: &Message) -> Encoding {
 }
 
 /// Answers whoever asked; a plain publish asked nothing, and a fault of ours is logged on the way to a problem.
-async fn answer(request: &ServiceRequest, encoding: Encoding, outcome: Result<Reply, Fault>) {
+async fn answer(client: &Client, message: &Message, encoding: Encoding, outcome: Result<Reply, Fault>) {
     let (headers, body) = match outcome {
         Ok(reply) => accepted(&reply, encoding),
         Err(fault) => refused(&fault.into()),
     };
-    if request.message.reply.is_none() {
-        return;
-    }
-    if let Err(error) = request.respond_with_headers(Ok(body), headers).await {
+    let Some(reply) = message.reply.clone() else { return };
+    if let Err(error) = client.publish_with_headers(reply, headers, body).await {
         tracing::warn!(error = &error as &dyn std::error::Error, "a reply could not be sent");
     }
 }

@@ -5,8 +5,6 @@ use deadpool_postgres::Transaction;
 use proto::Event;
 use proto::guest::GuestRegistered;
 use proto::guest::event::Kind as GuestEvent;
-use proto::interactions::event::Kind as InteractionEvent;
-use proto::tenant::event::Kind as TenantEvent;
 
 use crate::error::{Fault, Unfoldable};
 use crate::open::Opened;
@@ -74,8 +72,7 @@ impl Projection for Identity {
         for event in &commit.events {
             match &event.event {
                 Event::Guest(GuestEvent::GuestRegistered(registered)) => self.register(commit, registered),
-                Event::Tenant(TenantEvent::TenantProvisioned(_))
-                | Event::Interactions(InteractionEvent::InteractionRecorded(_)) => {}
+                Event::Tenant(_) | Event::Interactions(_) => {}
             }
         }
         Ok(())

@@ -3,10 +3,8 @@
 use chrono::{DateTime, Utc};
 use deadpool_postgres::Transaction;
 use proto::Event;
-use proto::guest::event::Kind as GuestEvent;
 use proto::interactions::InteractionRecorded;
 use proto::interactions::event::Kind as InteractionEvent;
-use proto::tenant::event::Kind as TenantEvent;
 use vault::OpenedEvent;
 
 use super::profile::object;
@@ -74,7 +72,7 @@ impl Projection for Interaction {
                 Event::Interactions(InteractionEvent::InteractionRecorded(recorded)) => {
                     self.0.push(Row::of(commit, event, recorded)?);
                 }
-                Event::Guest(GuestEvent::GuestRegistered(_)) | Event::Tenant(TenantEvent::TenantProvisioned(_)) => {}
+                Event::Guest(_) | Event::Tenant(_) => {}
             }
         }
         Ok(())

@@ -8,7 +8,6 @@ use proto::Event;
 use proto::guest::event::Kind as GuestEvent;
 use proto::interactions::InteractionRecorded;
 use proto::interactions::event::Kind as InteractionEvent;
-use proto::tenant::event::Kind as TenantEvent;
 
 use crate::error::{Fault, Unfoldable};
 use crate::open::{Opened, instant};
@@ -83,7 +82,7 @@ impl Projection for Profile {
                 Event::Interactions(InteractionEvent::InteractionRecorded(recorded)) => {
                     self.of(commit).interacted(recorded)?;
                 }
-                Event::Tenant(TenantEvent::TenantProvisioned(_)) => {}
+                Event::Tenant(_) => {}
             }
         }
         Ok(())

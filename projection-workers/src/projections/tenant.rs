@@ -3,8 +3,6 @@
 use chrono::{DateTime, Utc};
 use deadpool_postgres::Transaction;
 use proto::Event;
-use proto::guest::event::Kind as GuestEvent;
-use proto::interactions::event::Kind as InteractionEvent;
 use proto::tenant::event::Kind as TenantEvent;
 
 use crate::error::{Fault, Unfoldable};
@@ -39,8 +37,7 @@ impl Projection for Tenant {
                     provisioned_at: commit.recorded_at,
                     position: commit.position,
                 }),
-                Event::Guest(GuestEvent::GuestRegistered(_))
-                | Event::Interactions(InteractionEvent::InteractionRecorded(_)) => {}
+                Event::Guest(_) | Event::Interactions(_) => {}
             }
         }
         Ok(())

@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use deadpool_postgres::Transaction;
 use proto::Event;
-use proto::guest::event::Kind as GuestEvent;
 use proto::interactions::InteractionRecorded;
 use proto::interactions::event::Kind as InteractionEvent;
-use proto::tenant::event::Kind as TenantEvent;
 
 use crate::error::{Fault, Unfoldable};
 use crate::open::{Opened, instant};
@@ -100,7 +98,7 @@ impl Projection for TopicSummary {
                 Event::Interactions(InteractionEvent::InteractionRecorded(recorded)) => {
                     self.count(commit, recorded)?;
                 }
-                Event::Guest(GuestEvent::GuestRegistered(_)) | Event::Tenant(TenantEvent::TenantProvisioned(_)) => {}
+                Event::Guest(_) | Event::Tenant(_) => {}
             }
         }
         Ok(())

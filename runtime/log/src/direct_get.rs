@@ -39,8 +39,18 @@ pub async fn commits(client: &Client, subject: &LogSubject, from: u64) -> Result
     }
 }
 
-/// Reads one page; true when there is another one.
+/// Reads one page within the time limit, whatever holds it up; true when there is another one.
 async fn page(
+    client: &Client,
+    subject: &LogSubject,
+    from: u64,
+    commits: &mut Vec<StoredCommit>,
+) -> Result<bool, LogError> {
+    let read = tokio::time::timeout(TIMEOUT, page_unbounded(client, subject, from, commits)).await;
+    read.map_err(|late| LogError::NoAnswer("a batched Direct Get", late.into()))?
+}
+
+async fn page_unbounded(
     client: &Client,
     subject: &LogSubject,
     from: u64,
@@ -55,8 +65,7 @@ async fn page(
     let sent = client.publish_with_reply(asked, inbox, Bytes::from(request.to_string())).await;
     sent.map_err(|error| no_answer(error.into()))?;
     loop {
-        let answer = tokio::time::timeout(TIMEOUT, answers.next()).await;
-        let answer = answer.map_err(|error| no_answer(error.into()))?.ok_or(LogError::Malformed(ASKED))?;
+        let answer = answers.next().await.ok_or(LogError::Malformed(ASKED))?;
         match answer.status.map(|status| status.as_u16()) {
             None => commits.push(stored(&answer)?),
             Some(204) => return Ok(number(&answer, "Nats-Num-Pending").unwrap_or(0) > 0),
@@ -86,7 +95,8 @@ fn number(answer: &Message, header: &str) -> Option<u64> {
 pub async fn leader_head(client: &Client, subject: &LogSubject) -> Result<u64, LogError> {
     const ASKED: &str = "the leader's last message";
     let request = Bytes::from(json!({"last_by_subj": subject.to_string()}).to_string());
-    let answer = client.request(format!("$JS.API.STREAM.MSG.GET.{LOG_STREAM}"), request).await;
+    let asked = client.request(format!("$JS.API.STREAM.MSG.GET.{LOG_STREAM}"), request);
+    let answer = tokio::time::timeout(TIMEOUT, asked).await.map_err(|late| LogError::NoAnswer(ASKED, late.into()))?;
     let answer = answer.map_err(|error| LogError::NoAnswer(ASKED, error.into()))?;
     match serde_json::from_slice(&answer.payload) {
         Ok(LastMessage { message: Some(Sequence { seq }), .. }) => Ok(seq),

@@ -26,8 +26,6 @@ const PULL_BYTES: usize = 16 * 1024 * 1024;
 const BATCH_BYTES: usize = 32 * 1024 * 1024;
 /// Consumers made in a row that gave no message, before the caller is told.
 const MAX_RESTARTS: u32 = 3;
-/// Instances probe the log with commits of this tenant; they say nothing to anybody else.
-const SYSTEM_TENANT: &str = "_sys";
 
 /// One commit as it stands in the log.
 #[derive(Clone, Debug)]
@@ -42,7 +40,7 @@ pub struct LogMessage {
 impl LogMessage {
     /// Whether it is a probe of the log, which no projection reads.
     pub fn is_system(&self) -> bool {
-        self.subject.tenant.as_str() == SYSTEM_TENANT
+        self.subject.tenant.is_system()
     }
 }
 

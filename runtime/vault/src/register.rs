@@ -7,6 +7,7 @@ use proto::DataClass;
 use proto::identifier::Identifier;
 use proto::subject::{Owner, Tenant};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use crate::aead;
 use crate::guest_keys::{DataKey, FIRST_EPOCH, GuestKeys, key_place};
@@ -64,15 +65,14 @@ impl Vault {
     /// Gives a tenant its secret; a tenant that has one keeps it.
     pub async fn add_tenant(&self, tenant: &Tenant) -> Result<(), VaultError> {
         let wrapped = self.0.kek.wrap(&secret_place(tenant), &aead::random_key()?)?;
-        self.connection().await?.execute(ADD_TENANT, &[&tenant.as_str(), &wrapped]).await?;
-        Ok(())
+        self.ask(async |asked| asked.execute(ADD_TENANT, &[&tenant.as_str(), &wrapped]).await).await.map(drop)
     }
 
     pub async fn tenant_secret(&self, tenant: &Tenant) -> Result<TenantSecret, VaultError> {
         if let Some(secret) = self.0.secrets.get(tenant) {
             return Ok(secret);
         }
-        let row = self.connection().await?.query_opt(TENANT_SECRET, &[&tenant.as_str()]).await?;
+        let row = self.ask(async |asked| asked.query_opt(TENANT_SECRET, &[&tenant.as_str()]).await).await?;
         let wrapped: Vec<u8> = row.ok_or(VaultError::TenantUnknown)?.try_get(0)?;
         let secret = TenantSecret::new(self.0.kek.unwrap(&secret_place(tenant), &wrapped)?);
         self.0.secrets.insert(tenant.clone(), secret.clone());
@@ -86,9 +86,9 @@ impl Vault {
         if let Some(owner) = self.0.owners.get(&cached) {
             return Ok(Some(owner));
         }
-        let connection = self.connection().await?;
+        let (name, namespace) = (tenant.as_str(), identifier.namespace());
         let row =
-            connection.query_opt(LOOK_UP, &[&tenant.as_str(), &identifier.namespace(), &digest.as_slice()]).await?;
+            self.ask(async |asked| asked.query_opt(LOOK_UP, &[&name, &namespace, &digest.as_slice()]).await).await?;
         let owner = row.as_ref().map(owner_in).transpose()?;
         if let Some(owner) = &owner {
             self.0.owners.insert(cached, owner.clone());
@@ -108,23 +108,10 @@ impl Vault {
         }
         let digest = self.tenant_secret(tenant).await?.identifier_digest(identifier);
         let (classes, wrapped) = self.new_keys(tenant, &proposed)?;
-        let connection = self.connection().await?;
-        let claimed = connection
-            .query_opt(
-                CLAIM,
-                &[
-                    &tenant.as_str(),
-                    &identifier.namespace(),
-                    &digest.as_slice(),
-                    &proposed.as_str(),
-                    &FIRST_EPOCH,
-                    &classes,
-                    &wrapped,
-                ],
-            )
-            .await?;
-        drop(connection);
-        match claimed {
+        let (name, namespace, guest, digest) =
+            (tenant.as_str(), identifier.namespace(), proposed.as_str(), digest.as_slice());
+        let claim: [&(dyn ToSql + Sync); 7] = [&name, &namespace, &digest, &guest, &FIRST_EPOCH, &classes, &wrapped];
+        match self.ask(async |asked| asked.query_opt(CLAIM, &claim).await).await? {
             Some(_) => Ok(proposed),
             None => {
                 self.lookup(tenant, identifier).await?.ok_or(VaultError::Corrupt("a claim that was lost and not won"))
@@ -135,9 +122,8 @@ impl Vault {
     /// Gives a guest without identifier its keys; a guest that has keys keeps them.
     pub async fn add_guest(&self, tenant: &Tenant, guest: &Owner) -> Result<(), VaultError> {
         let (classes, wrapped) = self.new_keys(tenant, guest)?;
-        let connection = self.connection().await?;
-        connection.execute(ADD_KEYS, &[&tenant.as_str(), &guest.as_str(), &FIRST_EPOCH, &classes, &wrapped]).await?;
-        Ok(())
+        let keys: [&(dyn ToSql + Sync); 5] = [&tenant.as_str(), &guest.as_str(), &FIRST_EPOCH, &classes, &wrapped];
+        self.ask(async |asked| asked.execute(ADD_KEYS, &keys).await).await.map(drop)
     }
 
     /// The keys of many guests in one question; guests without keys are absent.
@@ -153,7 +139,7 @@ impl Vault {
         }
         let tenants: Vec<&str> = missing.iter().map(|(tenant, _)| tenant.as_str()).collect();
         let owners: Vec<&str> = missing.iter().map(|(_, owner)| owner.as_str()).collect();
-        let rows = self.connection().await?.query(KEYS_OF, &[&tenants, &owners]).await?;
+        let rows = self.ask(async |asked| asked.query(KEYS_OF, &[&tenants, &owners]).await).await?;
         for (guest, keys) in self.unwrap_all(&rows)? {
             let keys = Arc::new(GuestKeys::from_stored(keys));
             self.0.keys.insert(guest.clone(), Arc::clone(&keys));

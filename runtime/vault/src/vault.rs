@@ -9,6 +9,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, Recycli
 use proto::subject::{Owner, Tenant};
 use quick_cache::sync::Cache;
 use runtime::config::Secret;
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::NoTls;
 use zeroize::Zeroizing;
 
@@ -19,6 +20,9 @@ use crate::tenant_secret::TenantSecret;
 
 const POOL_SIZE: usize = 8;
 const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The limit of every question to the vault, whatever holds it up.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
+const KEEPALIVE: Duration = Duration::from_secs(15);
 /// The server's own limit for each statement.
 const STATEMENT_TIMEOUT: &str = "-c statement_timeout=5000";
 const CACHED_TENANTS: usize = 10_000;
@@ -47,6 +51,8 @@ pub enum VaultError {
     Unavailable(#[from] PoolError),
     #[error("the vault did not answer")]
     Database(#[from] tokio_postgres::Error),
+    #[error("the vault did not answer in time")]
+    Timeout,
     #[error("the tenant has no secret in the vault: it was never provisioned")]
     TenantUnknown,
     #[error("a stored key does not unwrap with this key file")]
@@ -62,6 +68,7 @@ impl Vault {
     pub fn connect(url: &Secret, key_file: &Path) -> Result<Self, VaultError> {
         let mut config = tokio_postgres::Config::from_str(url.expose()).map_err(VaultError::Address)?;
         config.options(STATEMENT_TIMEOUT).connect_timeout(WAIT_TIMEOUT).application_name("keepsake-vault");
+        config.keepalives_idle(KEEPALIVE).tcp_user_timeout(ANSWER_TIMEOUT);
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager)
             .max_size(POOL_SIZE)
@@ -81,8 +88,7 @@ impl Vault {
 
     /// Whether the vault answers.
     pub async fn ping(&self) -> Result<(), VaultError> {
-        self.connection().await?.batch_execute("SELECT 1").await?;
-        Ok(())
+        self.ask(async |connection| connection.batch_execute("SELECT 1").await).await
     }
 
     /// A key for one purpose, the same in every process that holds the key file.
@@ -90,7 +96,17 @@ impl Vault {
         self.0.kek.derive(purpose)
     }
 
-    pub(crate) async fn connection(&self) -> Result<Object, VaultError> {
-        Ok(self.0.pool.get().await?)
+    /// Asks the database one thing, within the time limit; a connection that did not answer in time is not used again.
+    pub(crate) async fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, VaultError> {
+        let give_up = Instant::now() + ANSWER_TIMEOUT;
+        let connection = timeout_at(give_up, self.0.pool.get()).await.map_err(|_| VaultError::Timeout)??;
+        let Ok(answer) = timeout_at(give_up, question(&connection)).await else {
+            drop(Object::take(connection));
+            return Err(VaultError::Timeout);
+        };
+        Ok(answer?)
     }
 }

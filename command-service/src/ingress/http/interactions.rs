@@ -1,5 +1,6 @@
 //! `POST /api/v1/guests/{guest_id}/interactions`: records one interaction of a guest.
 
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -13,6 +14,7 @@ use super::Write;
 use crate::ingress::decode;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Addressing {
     /// What kind of identifier the path's id is when it is the caller's.
     #[serde(default)]
@@ -20,10 +22,13 @@ pub(super) struct Addressing {
 }
 
 pub(super) async fn record(
-    Path(guest_id): Path<String>,
-    Query(query): Query<Addressing>,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<Addressing>, QueryRejection>,
     write: Write,
 ) -> Result<Response, Problem> {
+    let Path(guest_id) = path.map_err(|_| Problem::unprocessable("invalid_identifier", "the path is not UTF-8"))?;
+    let Query(query) =
+        query.map_err(|_| Problem::unprocessable("invalid_filter", "this takes ?namespace= once, and nothing else"))?;
     let mut record: RecordInteraction = decode::json(&write.json)?;
     agree("guest_id", &mut record.guest_id, guest_id)?;
     if !query.namespace.is_empty() {
