@@ -44,6 +44,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let listener = serve::bind(config.http_address).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
     let nats_door = ingress::nats::open(&door_client, Arc::clone(&executor)).await?;
+    // An answer on the same connection means that the server has the subscription: ready is said only after that.
+    stream::info(&door_client).await?;
     running.spawn(ingress::nats::run(nats_door, stop.clone()));
     let router = ingress::http::router(executor).merge(health::router(checks(&log_client, &vault), stop.clone()));
     running.spawn(serve::serve(listener, router, stop));

@@ -1,5 +1,7 @@
 //! `keepsake up`: everything on one machine, and nothing of it left behind, however it ends.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -11,7 +13,8 @@ use crate::harness::{eventually, keepsake, repository};
 
 /// A run folder that finds the servers this checkout has fetched already.
 fn run_folder() -> TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
+    // Open to the account that Postgres runs under, so that all data is in it.
+    let folder = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir().expect("a folder");
     let fetched = repository().join(".run/servers");
     std::fs::create_dir_all(&fetched).expect("a folder");
     std::os::unix::fs::symlink(fetched, folder.path().join("servers")).expect("links");
@@ -22,6 +25,8 @@ fn up(folder: &Path, option: &str) -> Child {
     Command::new(keepsake())
         .args(["up", option, "--http-port", &free_port().to_string(), "--run-dir"])
         .arg(folder)
+        .env_remove("NATS_URL")
+        .env_remove("DATABASE_URL")
         .stdin(Stdio::null())
         .stdout(std::fs::File::create(folder.join("said")).expect("a file"))
         .stderr(std::fs::File::create(folder.join("complained")).expect("a file"))

@@ -1,13 +1,18 @@
 //! One Postgres for all tests of this run; two databases for each test.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use keepsake_cli::servers::{Postgres, PostgresOptions};
-use tempfile::TempDir;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 use super::tools;
 
+const FOLDER_PREFIX: &str = "keepsake-tests-postgres-";
 const LOGIN_PASSWORD: &str = "test";
 
 /// The URLs of one test's databases.
@@ -60,8 +65,8 @@ fn admin_url() -> String {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let folder = TempDir::new().expect("a folder");
-                let postgres = Postgres::start(&tools(), &options(&folder)).await.expect("Postgres starts");
+                let folder = folder();
+                let postgres = Postgres::start(&tools(), &options(folder)).await.expect("Postgres starts");
                 started.send(postgres.admin_url().to_owned()).expect("the test waits");
                 std::future::pending::<()>().await;
             });
@@ -71,9 +76,27 @@ fn admin_url() -> String {
     .clone()
 }
 
+/// A folder of this process, which cannot remove it at its end: the next run does.
+fn folder() -> PathBuf {
+    let all = std::env::temp_dir();
+    for entry in std::fs::read_dir(&all).expect("a folder").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix(FOLDER_PREFIX).and_then(|pid| pid.parse().ok()).map(Pid::from_raw);
+        if owner.is_some_and(|owner| kill(owner, None).is_err()) {
+            // Somebody else's leftovers are not ours to remove.
+            let _not_ours = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    let folder = all.join(format!("{FOLDER_PREFIX}{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    // Postgres runs under another account when the tests run as root.
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("ours");
+    folder
+}
+
 /// Tests run side by side, each with the pools of three services.
-fn options(folder: &TempDir) -> PostgresOptions {
-    let mut options = PostgresOptions::for_tests(folder.path().to_owned(), LOGIN_PASSWORD.to_owned());
+fn options(folder: PathBuf) -> PostgresOptions {
+    let mut options = PostgresOptions::for_tests(folder, LOGIN_PASSWORD.to_owned());
     options.settings.push(("max_connections".to_owned(), "400".to_owned()));
     options
 }
