@@ -5,10 +5,12 @@ use std::time::Duration;
 use async_nats::{Client, HeaderMap, RequestErrorKind};
 use bytes::Bytes;
 use proto::header;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Longer than command-service takes to say that it does not know.
 pub const PATIENT: Duration = Duration::from_secs(15);
+/// Longest command id that command-service takes.
+const MAX_ID_BYTES: usize = 255;
 
 /// What a command's sender is told.
 #[derive(Clone, Debug)]
@@ -22,7 +24,7 @@ pub enum Outcome {
 }
 
 /// The parts of a problem a program looks at.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Problem {
     #[serde(default)]
     pub code: String,
@@ -41,12 +43,41 @@ impl Problem {
     }
 }
 
+/// The headers of a command under this id; a problem when command-service would not take the id.
+///
+/// Asked here because a line end in a header is no header at all: the client would panic.
+pub fn headers(id: Option<&str>) -> Result<HeaderMap, Problem> {
+    let mut headers = HeaderMap::new();
+    match id {
+        Some(id) if !is_valid(id) => return Err(id_invalid()),
+        Some(id) => headers.insert(header::COMMAND_ID, id),
+        None => {}
+    }
+    Ok(headers)
+}
+
+fn is_valid(id: &str) -> bool {
+    (1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn id_invalid() -> Problem {
+    Problem {
+        code: "idempotency_key_invalid".to_owned(),
+        detail: format!("a command id is 1 to {MAX_ID_BYTES} printable ASCII characters without spaces"),
+        retryable: false,
+        outcome: "not_applied".to_owned(),
+    }
+}
+
 /// Sends one command as a request and waits for its answer; `id` makes a retry the same command.
 pub async fn send(client: &Client, subject: &str, id: Option<&str>, json: Bytes, wait: Duration) -> Outcome {
-    let mut headers = HeaderMap::new();
-    if let Some(id) = id {
-        headers.insert(header::COMMAND_ID, id);
-    }
+    let headers = match headers(id) {
+        Ok(headers) => headers,
+        Err(problem) => {
+            let body = serde_json::to_vec(&problem).unwrap_or_default();
+            return Outcome::Refused { problem, body: Bytes::from(body) };
+        }
+    };
     let request = async_nats::Request::new().headers(headers).payload(json).timeout(Some(wait));
     match client.send_request(subject.to_owned(), request).await {
         Ok(reply) if is_refusal(&reply) => {
@@ -66,4 +97,17 @@ pub async fn send(client: &Client, subject: &str, id: Option<&str>, json: Bytes,
 
 fn is_refusal(reply: &async_nats::Message) -> bool {
     reply.headers.as_ref().is_some_and(|headers| headers.get(header::SERVICE_ERROR_CODE).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_is_no_header_is_a_problem() {
+        for id in ["", "m10\n", "a\r\nb", "a b", "é", &"x".repeat(256)] {
+            assert_eq!(headers(Some(id)).expect_err(id).code, "idempotency_key_invalid");
+        }
+        assert!(headers(Some(&"x".repeat(255))).is_ok() && headers(None).is_ok());
+    }
 }

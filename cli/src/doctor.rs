@@ -18,7 +18,7 @@ const WARN: Style = AnsiColor::Yellow.on_default();
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
     /// nats-server
-    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222")]
+    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
     nats_url: String,
     /// Monitoring addresses of every nats-server, comma-separated
     #[arg(long, env = "NATS_MONITOR_URL", value_delimiter = ',')]

@@ -10,15 +10,16 @@ pub mod segment;
 mod source;
 mod tally;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use event_log::stream;
 use tokio::sync::watch;
 
-use crate::import::checkpoint::Checkpoint;
+use crate::import::checkpoint::{Checkpoint, ImportKey};
 use crate::import::lanes::{Lanes, Numbered};
 use crate::import::progress::Progress;
 use crate::import::record::Format;
@@ -42,7 +43,7 @@ pub struct ImportArgs {
     #[arg(long, env = "KEEPSAKE_TENANT")]
     pub tenant: proto::subject::Tenant,
     /// nats-server
-    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222")]
+    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
     pub nats_url: String,
     /// Where refused lines go [default: the name of FILE with .rejects, in this folder]
     #[arg(long)]
@@ -81,6 +82,7 @@ pub struct Summary {
     pub records: u64,
     pub accepted: u64,
     pub replayed: u64,
+    /// Of the whole file: those before an interruption count too.
     pub rejected: u64,
     /// False when it was interrupted.
     pub finished: bool,
@@ -96,11 +98,17 @@ pub async fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     });
     let source = Source::open(&args.file)?;
     let rejects = args.rejects.clone().unwrap_or_else(|| rejects::default_path(&args.file));
+    anyhow::ensure!(!is_same_file(&args.file, &rejects), "--rejects names the file that is imported");
     let summary = import(&args, source, rejects, interrupted).await?;
     Ok(if summary.finished && summary.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Imports a source; ends early, with everything under way answered, when `interrupted` turns true.
+/// A fresh import removes the rejects of the last one.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Imports a source; ends early when `interrupted` turns true: what is under way is then tried once, not again.
 pub async fn import(
     args: &ImportArgs,
     source: Source,
@@ -108,30 +116,60 @@ pub async fn import(
     interrupted: watch::Receiver<bool>,
 ) -> anyhow::Result<Summary> {
     let client = event_log::connect(&args.nats_url, "keepsake import").await?;
-    let checkpoint = Checkpoint::load(&args.state_dir, &source.content_hash, &args.tenant)?;
+    let log_id = stream::info(&client).await?.log_id;
+    let key = ImportKey { tenant: &args.tenant, log_id: &log_id, content_hash: &source.content_hash };
+    let checkpoint = Checkpoint::load(&args.state_dir, &key)?;
     let resumed_from = checkpoint.done();
-    let rejects = Rejects::new(rejects, resumed_from > 0);
+    let rejects = if resumed_from > 0 { Rejects::resumed(rejects) } else { Rejects::fresh(rejects)? };
     let progress = Progress::start(source.lines, resumed_from);
-    let tally = Arc::new(Tally::new(checkpoint, rejects, progress));
-    let mut lanes = Lanes::start(&client, args, &source.content_hash, &tally);
-
-    let mut format = args.format.reader();
-    let mut text_lines = source.into_lines();
-    let mut finished = true;
-    while let Some((line, text)) = text_lines.recv().await {
-        if *interrupted.borrow() || tally.failed() {
-            finished = false;
-            break;
-        }
-        match format.read(&text?) {
-            Ok(Some(record)) => lanes.take(Numbered { line, record, skip: line <= resumed_from }).await?,
-            Ok(None) => tally.no_record(line)?,
-            Err(reason) if line > resumed_from => tally.rejected(line, "malformed_record", &reason.0)?,
-            Err(_) => {}
-        }
-    }
+    let tally = Arc::new(Tally::new(source.lines, checkpoint, rejects, progress));
+    let lanes = Lanes::start(&client, args, &source.content_hash, &tally, &interrupted);
+    let fed = tokio::select! {
+        () = raised(interrupted) => Ok(false),
+        fed = feed(args.format, source, resumed_from, &tally, &lanes) => fed,
+    };
+    let finished = fed.unwrap_or_else(|fault| {
+        tally.fail(fault);
+        false
+    });
     lanes.finish().await;
     tally.end(finished, &args.file)
+}
+
+/// Hands every line to where it is answered; false when that ended before the file did.
+async fn feed(
+    format: FileFormat,
+    source: Source,
+    resumed_from: u64,
+    tally: &Tally,
+    lanes: &Lanes,
+) -> anyhow::Result<bool> {
+    let mut format = format.reader();
+    let mut text_lines = source.into_lines();
+    while let Some((line, text)) = text_lines.recv().await {
+        if tally.failed() {
+            return Ok(false);
+        }
+        let skip = line <= resumed_from;
+        match text?.and_then(|text| format.read(&text)) {
+            Ok(Some(record)) => {
+                if !lanes.take(Numbered { line, record, skip }).await? {
+                    return Ok(false);
+                }
+            }
+            Ok(None) if !skip => tally.no_record(line)?,
+            Err(reason) if !skip => tally.rejected(line, "malformed_record", &reason.0)?,
+            Ok(None) | Err(_) => {}
+        }
+    }
+    Ok(true)
+}
+
+/// Ends when the flag turns true; never, when nobody is left to raise it.
+async fn raised(mut flag: watch::Receiver<bool>) {
+    if flag.wait_for(|raised| *raised).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// How long a lane waits before it asks an unresponsive service again.

@@ -24,7 +24,7 @@ pub struct MigrateArgs {
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Secret,
     /// nats-server with JetStream
-    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222")]
+    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
     pub nats_url: String,
     /// The read models, as projection-workers connects to them
     #[arg(long, env = "KEEPSAKE_WRITER_URL", hide_env_values = true)]

@@ -32,6 +32,11 @@ pub async fn run(args: ResetArgs) -> anyhow::Result<()> {
         anstream::println!("there is nothing to delete here");
         return Ok(());
     };
+    anyhow::ensure!(
+        folder.is_of_up(),
+        "{} is no folder that `keepsake up` made: nothing was deleted",
+        folder.path().display()
+    );
     if !args.yes && !confirmed(folder.path())? {
         anstream::println!("nothing was deleted");
         return Ok(());
@@ -59,6 +64,10 @@ fn confirmed(folder: &Path) -> anyhow::Result<bool> {
 }
 
 fn clear(place: &Path, all: bool) -> anyhow::Result<()> {
+    // Not through a link: in /var/tmp anybody could have put one there.
+    if !fs::symlink_metadata(place).is_ok_and(|metadata| metadata.is_dir()) {
+        return Ok(());
+    }
     let Ok(entries) = fs::read_dir(place) else { return Ok(()) };
     for entry in entries {
         let entry = entry?;

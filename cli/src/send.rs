@@ -27,7 +27,7 @@ pub struct SendArgs {
     #[arg(long)]
     publish: bool,
     /// nats-server
-    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222")]
+    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
     nats_url: String,
 }
 
@@ -36,7 +36,8 @@ pub async fn run(args: SendArgs) -> anyhow::Result<ExitCode> {
     let json = if args.json == "-" { from_stdin()? } else { Bytes::from(args.json) };
     let started = Instant::now();
     if args.publish {
-        client.publish(args.subject, json).await?;
+        let headers = commander::headers(args.id.as_deref()).map_err(|problem| anyhow::anyhow!(problem.detail))?;
+        client.publish_with_headers(args.subject, headers, json).await?;
         client.flush().await.context("NATS did not take the message")?;
         anstream::eprintln!("published");
         return Ok(ExitCode::SUCCESS);

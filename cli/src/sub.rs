@@ -30,7 +30,7 @@ pub struct SubArgs {
     #[arg(long)]
     after: Option<u64>,
     /// nats-server
-    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222")]
+    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
     nats_url: String,
 }
 

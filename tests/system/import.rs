@@ -105,11 +105,12 @@ async fn what_is_no_record_is_rejected_with_its_line_and_reason() {
         r#"{"type":"track","messageId":"m3","userId":"undefined","event":"a","timestamp":"2026-03-01T10:00:00Z"}"#,
         r#"{"type":"track","messageId":"m4","userId":"ada","event":"a","timestamp":"yesterday"}"#,
         "",
+        r#"{"type":"track","messageId":"m\n","userId":"ada","event":"a","timestamp":"2026-03-01T10:00:00Z"}"#,
         r#"{"type":"track","messageId":"m5","anonymousId":"visitor","event":"a","timestamp":"2026-03-01T10:00:00Z"}"#,
     ];
     let args = arguments(&world, "people.ndjson", &content.join("\n"), FileFormat::SegmentNdjson);
     let summary = run_whole(&world, &args).await;
-    assert_eq!((summary.accepted, summary.rejected), (3, 3));
+    assert_eq!((summary.accepted, summary.rejected), (3, 4));
     let rejects = fs::read_to_string(world.folder().join("rejects")).expect("written");
     let mut rejects: Vec<(u64, String)> = rejects
         .lines()
@@ -117,7 +118,8 @@ async fn what_is_no_record_is_rejected_with_its_line_and_reason() {
         .map(|entry| (entry["line"].as_u64().expect("a number"), entry["code"].as_str().expect("a code").to_owned()))
         .collect();
     rejects.sort();
-    let expected = [(2, "malformed_record"), (4, "blocked_identifier"), (5, "invalid_date")];
+    let expected =
+        [(2, "malformed_record"), (4, "blocked_identifier"), (5, "invalid_date"), (7, "idempotency_key_invalid")];
     assert_eq!(rejects, expected.map(|(line, code)| (line, code.to_owned())));
     let again = client.accepted("interactions.record", Some("m2"), r#"{"guest_id":"ada","namespace":"user_id","kind":"order_completed","occurred_at":"2026-03-01T10:00:00Z","properties":{}}"#).await;
     assert!(again.replayed, "the message id is the command id");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_nats::Client;
 use bytes::Bytes;
 use proto::subject::{CommandSubject, Tenant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::record::{Body, Person, Record};
@@ -30,99 +30,123 @@ pub(super) struct Numbered {
 }
 
 pub(super) struct Lanes {
+    tally: Arc<Tally>,
     senders: Vec<mpsc::Sender<Numbered>>,
     tasks: JoinSet<()>,
 }
 
 impl Lanes {
-    pub(super) fn start(client: &Client, args: &ImportArgs, content_hash: &str, tally: &Arc<Tally>) -> Self {
+    pub(super) fn start(
+        client: &Client,
+        args: &ImportArgs,
+        content_hash: &str,
+        tally: &Arc<Tally>,
+        interrupted: &watch::Receiver<bool>,
+    ) -> Self {
+        let lane = Lane {
+            client: client.clone(),
+            tenant: args.tenant.clone(),
+            content_hash: content_hash.to_owned(),
+            patience: Duration::from_secs(args.patience),
+            tally: Arc::clone(tally),
+            interrupted: interrupted.clone(),
+            registered: HashSet::new(),
+        };
         let (mut senders, mut tasks) = (Vec::new(), JoinSet::new());
         for _ in 0..args.concurrency {
             let (sender, receiver) = mpsc::channel(LANE_CAPACITY);
-            let lane = Lane {
-                client: client.clone(),
-                tenant: args.tenant.clone(),
-                content_hash: content_hash.to_owned(),
-                patience: Duration::from_secs(args.patience),
-                tally: Arc::clone(tally),
-                registered: HashSet::new(),
-            };
             senders.push(sender);
-            tasks.spawn(lane.run(receiver));
+            tasks.spawn(lane.clone().run(receiver));
         }
-        Self { senders, tasks }
+        Self { tally: Arc::clone(tally), senders, tasks }
     }
 
-    pub(super) async fn take(&mut self, numbered: Numbered) -> anyhow::Result<()> {
+    /// False when the guest's lane has ended; after `finish` the tally knows why.
+    pub(super) async fn take(&self, numbered: Numbered) -> anyhow::Result<bool> {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&numbered.record.person);
         let lane = usize::try_from(hash % self.senders.len() as u64)?;
-        // A lane that ended has left its fault with the tally, where the reader of the file finds it.
-        let _ = self.senders[lane].send(numbered).await;
-        Ok(())
+        Ok(self.senders[lane].send(numbered).await.is_ok())
     }
 
-    /// Waits until everything taken is answered.
+    /// Waits until everything taken is answered, or left unanswered after an interruption.
     pub(super) async fn finish(mut self) {
         self.senders.clear();
-        while self.tasks.join_next().await.is_some() {}
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(broken) = ended {
+                self.tally.fail(anyhow::Error::new(broken).context("the import has a defect"));
+            }
+        }
     }
 }
 
+#[derive(Clone)]
 struct Lane {
     client: Client,
     tenant: Tenant,
     content_hash: String,
     patience: Duration,
     tally: Arc<Tally>,
+    interrupted: watch::Receiver<bool>,
     registered: HashSet<Person>,
 }
 
 /// What became of one command in the end.
 enum Verdict {
-    Accepted { replayed: bool },
+    Accepted {
+        replayed: bool,
+    },
     Rejected(Problem),
+    /// The import ends before anybody answered.
+    Unanswered,
 }
 
 impl Lane {
     async fn run(mut self, mut records: mpsc::Receiver<Numbered>) {
-        while let Some(numbered) = records.recv().await {
-            if let Err(fault) = self.record(numbered).await {
-                self.tally.fail(fault);
-                return;
+        while let Some(Numbered { line, record, skip }) = records.recv().await {
+            if skip {
+                self.registered.insert(record.person);
+                continue;
+            }
+            match self.record(line, &record).await.and_then(|verdict| self.answer(line, verdict)) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(fault) => return self.tally.fail(fault),
             }
         }
     }
 
-    async fn record(&mut self, Numbered { line, record, skip }: Numbered) -> anyhow::Result<()> {
-        let body = record.interaction();
-        let first_seen = self.registered.insert(record.person.clone());
-        if skip {
-            return Ok(());
-        }
-        if first_seen || body.is_none() {
-            let own_id = record.message_id.as_deref().filter(|_| body.is_none());
-            let id = own_id.map_or_else(|| format!("import-{}-{line}-guest", self.content_hash), str::to_owned);
-            let verdict = self.send("guest", "register", &id, &record.registration()).await?;
-            if matches!(verdict, Verdict::Rejected(_)) {
-                self.registered.remove(&record.person);
-                return self.answer(line, &verdict);
-            }
-            if body.is_none() {
-                return self.answer(line, &verdict);
+    /// A person is made known before the first thing they did.
+    async fn record(&mut self, line: u64, record: &Record) -> anyhow::Result<Verdict> {
+        let Some(body) = record.interaction() else {
+            return self.register(line, record, record.message_id.as_deref()).await;
+        };
+        if !self.registered.contains(&record.person) {
+            let verdict = self.register(line, record, None).await?;
+            if !matches!(verdict, Verdict::Accepted { .. }) {
+                return Ok(verdict);
             }
         }
-        let Some(body) = body else { return Ok(()) };
         let id = record.message_id.clone().unwrap_or_else(|| format!("import-{}-{line}", self.content_hash));
-        let verdict = self.send("interactions", "record", &id, &body).await?;
-        self.answer(line, &verdict)
+        self.send("interactions", "record", &id, &body).await
     }
 
-    fn answer(&self, line: u64, verdict: &Verdict) -> anyhow::Result<()> {
-        match verdict {
-            Verdict::Accepted { replayed } => self.tally.accepted(line, *replayed)?,
-            Verdict::Rejected(problem) => self.tally.rejected(line, &problem.code, &problem.detail)?,
+    async fn register(&mut self, line: u64, record: &Record, own_id: Option<&str>) -> anyhow::Result<Verdict> {
+        let id = own_id.map_or_else(|| format!("import-{}-{line}-guest", self.content_hash), str::to_owned);
+        let verdict = self.send("guest", "register", &id, &record.registration()).await?;
+        if matches!(verdict, Verdict::Accepted { .. }) {
+            self.registered.insert(record.person.clone());
         }
-        Ok(())
+        Ok(verdict)
+    }
+
+    /// False when there is no answer: then nothing after this record may be sent.
+    fn answer(&self, line: u64, verdict: Verdict) -> anyhow::Result<bool> {
+        match verdict {
+            Verdict::Accepted { replayed } => self.tally.accepted(line, replayed)?,
+            Verdict::Rejected(problem) => self.tally.rejected(line, &problem.code, &problem.detail)?,
+            Verdict::Unanswered => return Ok(false),
+        }
+        Ok(true)
     }
 
     /// Sends a command until it is answered for good; the id makes every try the same command.
@@ -139,6 +163,9 @@ impl Lane {
                 Outcome::Refused { problem, .. } => problem.detail,
                 Outcome::NoAnswer(why) => why.to_owned(),
             };
+            if *self.interrupted.borrow() || self.tally.failed() {
+                return Ok(Verdict::Unanswered);
+            }
             anyhow::ensure!(Instant::now() < give_up, "{why}: `keepsake doctor` shows what is up");
             self.tally.waiting(&why);
             tokio::time::sleep(RETRY_PAUSE).await;

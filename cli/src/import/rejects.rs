@@ -1,13 +1,13 @@
 //! The lines that were not taken, with their numbers and reasons.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+
 pub(super) struct Rejects {
     path: PathBuf,
-    /// Goes on with the file of the interrupted import.
-    append: bool,
     file: Option<File>,
 }
 
@@ -18,8 +18,17 @@ pub(super) fn default_path(input: &Path) -> PathBuf {
 }
 
 impl Rejects {
-    pub(super) fn new(path: PathBuf, append: bool) -> Self {
-        Self { path, append, file: None }
+    /// For an import that starts at the first line: what an earlier one left says nothing about this one.
+    pub(super) fn fresh(path: PathBuf) -> anyhow::Result<Self> {
+        if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
+            fs::remove_file(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
+        }
+        Ok(Self { path, file: None })
+    }
+
+    /// Goes on with the file of the interrupted import.
+    pub(super) fn resumed(path: PathBuf) -> Self {
+        Self { path, file: None }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -28,12 +37,15 @@ impl Rejects {
 
     /// One JSON object a line; the file exists only when there is something in it.
     pub(super) fn write(&mut self, line: u64, code: &str, reason: &str) -> io::Result<()> {
-        if self.file.is_none() {
-            let mut options = OpenOptions::new();
-            options.create(true).write(true).append(self.append).truncate(!self.append);
-            self.file = Some(options.open(&self.path)?);
-        }
         let entry = serde_json::json!({"line": line, "code": code, "reason": reason});
-        self.file.as_mut().map_or(Ok(()), |file| writeln!(file, "{entry}"))
+        writeln!(self.open()?, "{entry}")
+    }
+
+    fn open(&mut self) -> io::Result<&mut File> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => OpenOptions::new().create(true).append(true).open(&self.path)?,
+        };
+        Ok(self.file.insert(file))
     }
 }

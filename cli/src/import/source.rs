@@ -1,6 +1,6 @@
 //! The file: what it contains, hashed, and its lines.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -10,9 +10,14 @@ use flate2::read::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
+use super::record::Reason;
+
 const READ_AHEAD_LINES: usize = 1_024;
-/// Longest line that is read; a longer one is a fault of the file.
-const MAX_LINE_BYTES: u64 = 1024 * 1024;
+/// Longest line that is read; no command could hold a longer one.
+const MAX_LINE_BYTES: usize = 1024 * 1024;
+
+/// The text of a line, or why it has none.
+pub(super) type Line = Result<String, Reason>;
 
 /// A file that can be read twice: once to know it, once for its lines.
 pub struct Source {
@@ -25,6 +30,12 @@ pub struct Source {
 impl Source {
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let unreadable = || format!("{} cannot be read", path.display());
+        let is_file = fs::metadata(path).with_context(unreadable)?.is_file();
+        anyhow::ensure!(
+            is_file,
+            "{} is no regular file, and it is read twice: save it to a file first",
+            path.display()
+        );
         let (content_hash, lines) = survey(open(path).with_context(unreadable)?).with_context(unreadable)?;
         Ok(Self { content_hash, lines, reader: open(path).with_context(unreadable)? })
     }
@@ -36,7 +47,7 @@ impl Source {
     }
 
     /// The lines with their numbers, from 1 on, read on a thread of their own.
-    pub(super) fn into_lines(self) -> mpsc::Receiver<(u64, io::Result<String>)> {
+    pub(super) fn into_lines(self) -> mpsc::Receiver<(u64, io::Result<Line>)> {
         let (sender, receiver) = mpsc::channel(READ_AHEAD_LINES);
         tokio::task::spawn_blocking(move || {
             let mut reader = self.reader;
@@ -79,20 +90,19 @@ fn survey(mut content: impl BufRead) -> io::Result<(String, u64)> {
     Ok((HEXLOWER.encode(&hash[..16]), lines + u64::from(ends_in_line)))
 }
 
-fn next_line(reader: &mut Box<dyn BufRead + Send>) -> io::Result<Option<String>> {
+fn next_line(reader: &mut Box<dyn BufRead + Send>) -> io::Result<Option<Line>> {
     let mut line = Vec::new();
-    reader.take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
-    match line.last() {
-        None => Ok(None),
-        Some(b'\n') => {
-            line.pop();
-            Ok(Some(String::from_utf8_lossy(&line).into_owned()))
-        }
-        Some(_) if line.len() as u64 == MAX_LINE_BYTES => {
-            Err(io::Error::new(io::ErrorKind::InvalidData, format!("a line is longer than {MAX_LINE_BYTES} bytes")))
-        }
-        Some(_) => Ok(Some(String::from_utf8_lossy(&line).into_owned())),
+    reader.take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut line)?;
+    let ended = line.pop_if(|byte| *byte == b'\n').is_some();
+    if line.is_empty() && !ended {
+        return Ok(None);
     }
+    if line.len() > MAX_LINE_BYTES {
+        reader.skip_until(b'\n')?;
+        return Ok(Some(Err(format!("longer than {MAX_LINE_BYTES} bytes").into())));
+    }
+    // Replacing what is no text would make one guest of two.
+    Ok(Some(String::from_utf8(line).map_err(|_| "not UTF-8".into())))
 }
 
 #[cfg(test)]
@@ -104,6 +114,25 @@ mod tests {
         assert_eq!(Source::from_text("a\nb".to_owned()).expect("text").lines, 2);
         assert_eq!(Source::from_text("a\nb\n".to_owned()).expect("text").lines, 2);
         assert_eq!(Source::from_text(String::new()).expect("text").lines, 0);
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_costs_only_itself() {
+        let mut text = vec![b'x'; MAX_LINE_BYTES];
+        text.extend(b"\nJos\xe9\n");
+        text.extend(vec![b'y'; MAX_LINE_BYTES + 1]);
+        text.extend(b"\n\nlast");
+        let mut reader: Box<dyn BufRead + Send> = Box::new(io::Cursor::new(text));
+        let lines: Vec<Line> = std::iter::from_fn(|| next_line(&mut reader).expect("reads")).collect();
+        let taken: Vec<_> = lines.iter().map(|line| line.as_ref().map(String::len)).collect();
+        let (not_text, too_long) = ("not UTF-8".into(), "longer than 1048576 bytes".into());
+        assert_eq!(taken, [Ok(MAX_LINE_BYTES), Err(&not_text), Err(&too_long), Ok(0), Ok(4)]);
+    }
+
+    #[test]
+    fn what_can_be_read_only_once_is_refused() {
+        let error = Source::open(Path::new("/dev/null")).err().expect("refused").to_string();
+        assert!(error.contains("save it to a file first"), "{error}");
     }
 
     #[tokio::test]
@@ -119,7 +148,7 @@ mod tests {
         let mut lines = source.into_lines();
         let mut read = Vec::new();
         while let Some((number, line)) = lines.recv().await {
-            read.push((number, line.expect("a line")));
+            read.push((number, line.expect("a line").expect("text")));
         }
         assert_eq!(read, [(1, "one\r".to_owned()), (2, "two".to_owned())]);
     }

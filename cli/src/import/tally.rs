@@ -3,11 +3,12 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
 use super::Summary;
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Answer, Checkpoint};
 use super::progress::Progress;
 use super::rejects::Rejects;
 
@@ -15,6 +16,8 @@ pub(super) struct Tally(Mutex<Inner>);
 
 struct Inner {
     summary: Summary,
+    /// Of the whole file.
+    lines: u64,
     checkpoint: Checkpoint,
     rejects: Rejects,
     progress: Progress,
@@ -23,9 +26,9 @@ struct Inner {
 }
 
 impl Tally {
-    pub(super) fn new(checkpoint: Checkpoint, rejects: Rejects, progress: Progress) -> Self {
-        let summary = Summary::default();
-        Self(Mutex::new(Inner { summary, checkpoint, rejects, progress, fault: None, waiting: false }))
+    pub(super) fn new(lines: u64, checkpoint: Checkpoint, rejects: Rejects, progress: Progress) -> Self {
+        let summary = Summary { rejected: checkpoint.rejected(), ..Summary::default() };
+        Self(Mutex::new(Inner { summary, lines, checkpoint, rejects, progress, fault: None, waiting: false }))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -34,7 +37,7 @@ impl Tally {
 
     /// A header or an empty line.
     pub(super) fn no_record(&self, line: u64) -> io::Result<()> {
-        self.inner().answered(line)
+        self.inner().answered(line, Answer::Taken)
     }
 
     pub(super) fn accepted(&self, line: u64, replayed: bool) -> io::Result<()> {
@@ -46,7 +49,7 @@ impl Tally {
             inner.summary.accepted += 1;
         }
         inner.waiting = false;
-        inner.answered(line)
+        inner.answered(line, Answer::Taken)
     }
 
     pub(super) fn rejected(&self, line: u64, code: &str, reason: &str) -> io::Result<()> {
@@ -54,7 +57,7 @@ impl Tally {
         inner.summary.records += 1;
         inner.summary.rejected += 1;
         inner.rejects.write(line, code, reason)?;
-        inner.answered(line)
+        inner.answered(line, Answer::Rejected)
     }
 
     /// Says once that nobody answers, until somebody does again.
@@ -74,38 +77,52 @@ impl Tally {
         self.inner().fault.is_some()
     }
 
-    /// The last word: prints what became of the file.
+    /// The last word: keeps how far the import came and prints what became of the file.
     pub(super) fn end(&self, finished: bool, file: &Path) -> anyhow::Result<Summary> {
         let mut inner = self.inner();
         let took = inner.progress.finish();
-        let finished = finished && inner.fault.is_none();
-        let kept = if finished { inner.checkpoint.clear() } else { inner.checkpoint.save() };
+        if finished {
+            inner.check_every_line_is_answered();
+        }
+        let kept = if finished && inner.fault.is_none() { inner.checkpoint.clear() } else { inner.checkpoint.save() };
         kept.context("the import's progress cannot be kept")?;
+        let done = inner.checkpoint.done();
         if let Some(fault) = inner.fault.take() {
-            return Err(fault
-                .context(format!("stopped after line {}: type the same command to go on", inner.checkpoint.done())));
+            return Err(fault.context(format!("stopped after line {done}: type the same command to go on")));
         }
-        let Summary { records, accepted, replayed, rejected, .. } = inner.summary;
-        let rate = u128::from(records) * 1_000 / took.as_millis().max(1);
-        let seconds = took.as_secs_f64();
-        anstream::eprintln!(
-            "{}: {records} records in {seconds:.1} s ({rate}/s): {accepted} accepted, {replayed} known already, {rejected} rejected",
-            file.display()
-        );
-        if rejected > 0 {
-            anstream::eprintln!("rejected lines and reasons: {}", inner.rejects.path().display());
-        }
+        inner.print(took, file);
         if !finished {
-            anstream::eprintln!("interrupted after line {}: type the same command to go on", inner.checkpoint.done());
+            anstream::eprintln!("interrupted after line {done}: type the same command to go on");
         }
         Ok(Summary { finished, ..inner.summary })
     }
 }
 
 impl Inner {
-    fn answered(&mut self, line: u64) -> io::Result<()> {
+    fn answered(&mut self, line: u64, answer: Answer) -> io::Result<()> {
         let Summary { accepted, replayed, rejected, .. } = self.summary;
         self.progress.advance(&format!("{accepted} accepted, {replayed} known, {rejected} rejected"));
-        self.checkpoint.answered(line)
+        self.checkpoint.answered(line, answer)
+    }
+
+    /// Whatever loses a record, the file is not imported without it.
+    fn check_every_line_is_answered(&mut self) {
+        let (done, lines) = (self.checkpoint.done(), self.lines);
+        if done != lines {
+            let missing = done.min(lines) + 1;
+            self.fault.get_or_insert_with(|| anyhow::anyhow!("line {missing} of {lines} lines has no answer"));
+        }
+    }
+
+    fn print(&self, took: Duration, file: &Path) {
+        let Summary { records, accepted, replayed, rejected, .. } = self.summary;
+        let rate = u128::from(records) * 1_000 / took.as_millis().max(1);
+        let (file, seconds) = (file.display(), took.as_secs_f64());
+        anstream::eprintln!(
+            "{file}: {records} records in {seconds:.1} s ({rate}/s): {accepted} accepted, {replayed} known already"
+        );
+        if rejected > 0 {
+            anstream::eprintln!("{rejected} lines rejected overall, with reasons in {}", self.rejects.path().display());
+        }
     }
 }

@@ -21,6 +21,11 @@ impl RunFolder {
         path.canonicalize().ok().map(Self)
     }
 
+    /// Whether it holds what `up` puts there first, and is no checkout: `reset` deletes all that is in it.
+    pub fn is_of_up(&self) -> bool {
+        self.locks().is_dir() && !self.0.join(".git").exists()
+    }
+
     pub fn path(&self) -> &Path {
         &self.0
     }
