@@ -32,6 +32,9 @@ pub struct DoctorArgs {
     /// command-service
     #[arg(long, env = "KEEPSAKE_COMMAND_URL")]
     command_url: Option<String>,
+    /// projection-workers
+    #[arg(long, env = "KEEPSAKE_WORKERS_URL")]
+    workers_url: Option<String>,
 }
 
 /// One line of the report.
@@ -80,6 +83,7 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     }
     services::examine("query-service", Some(&args.url), "KEEPSAKE_URL", &mut findings).await;
     services::examine("command-service", args.command_url.as_deref(), "KEEPSAKE_COMMAND_URL", &mut findings).await;
+    services::examine("projection-workers", args.workers_url.as_deref(), "KEEPSAKE_WORKERS_URL", &mut findings).await;
     findings.iter().for_each(Finding::print);
     let bad = findings.iter().filter(|finding| matches!(finding.state, State::Bad)).count();
     if bad == 0 {

@@ -23,6 +23,7 @@ fn text(endpoints: &Endpoints, programs: &str) -> String {
         ("KEEPSAKE_URL", Some(endpoints.url.as_str())),
         ("KEEPSAKE_COMMAND_URL", Some(&endpoints.command_url)),
         ("KEEPSAKE_QUERY_URL", Some(&endpoints.query_url)),
+        ("KEEPSAKE_WORKERS_URL", Some(&endpoints.workers_url)),
         ("NATS_URL", Some(&endpoints.nats_url)),
         ("NATS_MONITOR_URL", monitor),
         ("NATS_CREDS", credentials.as_deref()),
