@@ -20,6 +20,15 @@ struct Figures {
     guests: u64,
     interactions: u64,
     cents: u64,
+    /// Interactions of the guest who is asked for by name.
+    of_one: u64,
+}
+
+/// Which guests there are, and one whose own figures are looked at.
+#[derive(Clone, Copy)]
+struct Guests {
+    count: u32,
+    one: u32,
 }
 
 #[derive(Deserialize)]
@@ -66,20 +75,23 @@ async fn purchases_of(client: &Client, guest: String) -> (u64, u64) {
 }
 
 /// Asks the read models over HTTP, once they have seen everything.
-async fn figures(client: &Client, guests: u32) -> Figures {
+async fn figures(client: &Client, Guests { count, one }: Guests) -> Figures {
     let end = stream::info(&client.nats).await.expect("the log").last_position;
     let summary = eventually("the read models have caught up", async || {
         let (status, body) = client.get("/api/v1/topics/music/summary", &proto::token::write(end)).await;
         status.is_success().then_some(body)
     })
     .await;
-    let each = futures::iter((1..=guests).map(|guest| purchases_of(client, format!("{guest:05}"))));
+    let each = futures::iter((1..=count).map(|guest| purchases_of(client, format!("{guest:05}"))));
     let all: Vec<(u64, u64)> = each.buffer_unordered(READERS).collect().await;
     let interactions = all.iter().map(|(count, _)| count).sum();
     assert_eq!(summary["interaction_count"], interactions, "the summary and the lists agree");
     assert_eq!(summary["guest_count"], all.iter().filter(|(count, _)| *count > 0).count());
     let guests = summary["guest_count"].as_u64().expect("a count");
-    Figures { guests, interactions, cents: all.iter().map(|(_, cents)| cents).sum() }
+    let profile = client.read(&format!("/users/{one:05}"), "").await;
+    let of_one = profile["interaction_count"].as_u64().expect("a count");
+    assert_eq!(purchases_of(client, format!("{one:05}")).await.0, of_one, "the profile and the list agree");
+    Figures { guests, interactions, cents: all.iter().map(|(_, cents)| cents).sum(), of_one }
 }
 
 /// Imports while each service is killed and started again, one after the other.
@@ -105,7 +117,12 @@ async fn import_under_fire(
     summary
 }
 
-async fn killed_and_repeated(args: impl FnOnce(&World) -> ImportArgs, records: u64, guests: u32, expected: &Figures) {
+async fn killed_and_repeated(
+    args: impl FnOnce(&World) -> ImportArgs,
+    records: u64,
+    guests: Guests,
+    expected: &Figures,
+) {
     let world = World::start().await;
     let mut processes = Processes::start(&world).await;
     let client = Client::new(&world, &processes.url(Service::Query), "demo").await;
@@ -123,8 +140,8 @@ async fn killed_and_repeated(args: impl FnOnce(&World) -> ImportArgs, records: u
 async fn every_figure_is_right_after_each_service_was_killed_during_the_import() {
     let args =
         |world: &World| import::arguments(world, "purchases.txt", &import::purchases(150, 16), FileFormat::Cdnow);
-    let expected = Figures { guests: 150, interactions: 2_400, cents: 2_400 * 125 };
-    killed_and_repeated(args, 2_400, 150, &expected).await;
+    let expected = Figures { guests: 150, interactions: 2_400, cents: 2_400 * 125, of_one: 16 };
+    killed_and_repeated(args, 2_400, Guests { count: 150, one: 7 }, &expected).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,6 +150,7 @@ async fn the_purchases_of_cdnow_add_up_after_each_service_was_killed_during_the_
         eprintln!("not run: KEEPSAKE_CDNOW names no copy of cdnow_master.txt.gz");
         return;
     };
-    let expected = Figures { guests: 23_570, interactions: 69_659, cents: 250_031_563 };
-    killed_and_repeated(|world| import::arguments_for(world, file, FileFormat::Cdnow), 69_659, 23_570, &expected).await;
+    let expected = Figures { guests: 23_570, interactions: 69_659, cents: 250_031_563, of_one: 217 };
+    let args = |world: &World| import::arguments_for(world, file, FileFormat::Cdnow);
+    killed_and_repeated(args, 69_659, Guests { count: 23_570, one: 14_048 }, &expected).await;
 }
