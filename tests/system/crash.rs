@@ -2,6 +2,7 @@
 //! the real data set, on 69,659 real purchases.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use event_log::stream;
 use futures_util::{StreamExt as _, stream as futures};
@@ -9,10 +10,12 @@ use keepsake_cli::import::{FileFormat, ImportArgs, Summary};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::harness::{Client, Processes, Service, World, eventually};
+use crate::harness::{Client, Processes, Service, World, eventually_within};
 use crate::import;
 
 const READERS: usize = 16;
+/// An import of the real data on a busy machine.
+const LONG: Duration = Duration::from_mins(20);
 
 /// What the read models must say.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,7 +80,7 @@ async fn purchases_of(client: &Client, guest: String) -> (u64, u64) {
 /// Asks the read models over HTTP, once they have seen everything.
 async fn figures(client: &Client, Guests { count, one }: Guests) -> Figures {
     let end = stream::info(&client.nats).await.expect("the log").last_position;
-    let summary = eventually("the read models have caught up", async || {
+    let summary = eventually_within(LONG, "the read models have caught up", async || {
         let (status, body) = client.get("/api/v1/topics/music/summary", &proto::token::write(end)).await;
         status.is_success().then_some(body)
     })
@@ -104,7 +107,7 @@ async fn import_under_fire(
 ) -> Summary {
     let fire = async {
         for (round, service) in (1..).zip(Service::ALL) {
-            eventually("the import is under way", async || {
+            eventually_within(LONG, "the import is under way", async || {
                 let reached = stream::info(&client.nats).await.is_ok_and(|log| log.last_position > records * round / 5);
                 reached.then_some(())
             })

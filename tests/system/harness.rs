@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 pub(crate) use client::Client;
 pub(crate) use services::{InProcess, Processes, Service};
-pub(crate) use wait::eventually;
+pub(crate) use wait::{eventually, eventually_within};
 
 const LOG_MAX_BYTES: i64 = 4 << 30;
 
