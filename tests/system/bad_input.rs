@@ -4,7 +4,7 @@ use axum::http::Method;
 use event_log::stream;
 use keepsake_cli::commander::Outcome;
 
-use crate::harness::{Client, InProcess, World};
+use keepsake_tests::harness::{Client, InProcess, World};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const TENANT: (&str, &str) = ("X-Tenant-ID", "demo");

@@ -10,8 +10,8 @@ use axum::http::{Method, StatusCode};
 use runtime::http_client::HttpClient;
 use serde_json::Value;
 
-use crate::harness::Service;
 use file::ComposeFile;
+use keepsake_tests::harness::Service;
 use machine::Machine;
 
 const STEPS: [&str; 2] = ["keys", "migrate"];

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use keepsake_cli::commander::Outcome;
 use proto::Reply;
 
-use crate::harness::{Client, InProcess, World, services};
+use keepsake_tests::harness::{Client, InProcess, World, services};
 
 const RECORD: &str = r#"{"guest_id":"ada","kind":"product.viewed"}"#;
 

@@ -10,8 +10,8 @@ use keepsake_cli::import::{FileFormat, ImportArgs, Summary};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::harness::{Client, Processes, Service, World, eventually_within};
 use crate::import;
+use keepsake_tests::harness::{Client, Processes, Service, World, eventually_within};
 
 const READERS: usize = 16;
 /// An import of the real data on a busy machine.

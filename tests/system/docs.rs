@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use crate::harness::{keepsake, repository};
+use keepsake_tests::harness::{keepsake, repository};
 use markdown::Document;
 use system::System;
 

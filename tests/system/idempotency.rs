@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use crate::harness::{Client, InProcess, World};
+use keepsake_tests::harness::{Client, InProcess, World};
 
 const RECORD: &str = r#"{"guest_id":"ada","kind":"order.created","properties":{"v":1}}"#;
 

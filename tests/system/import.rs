@@ -8,7 +8,7 @@ use event_log::stream;
 use keepsake_cli::import::{self, FileFormat, ImportArgs, Source, Summary};
 use tokio::sync::watch;
 
-use crate::harness::{Client, InProcess, World, eventually};
+use keepsake_tests::harness::{Client, InProcess, World, eventually};
 
 /// Arguments for a file of this content.
 pub(crate) fn arguments(world: &World, name: &str, content: &str, format: FileFormat) -> ImportArgs {

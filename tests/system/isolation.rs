@@ -1,6 +1,6 @@
 //! One tenant never sees another's, and the database itself holds to it.
 
-use crate::harness::{Client, InProcess, World};
+use keepsake_tests::harness::{Client, InProcess, World};
 
 #[tokio::test]
 async fn a_tenant_sees_only_its_own() {

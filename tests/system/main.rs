@@ -1,7 +1,5 @@
 //! The whole system, on servers started privately for these tests: one nats-server and two databases each.
 
-mod harness;
-
 mod bad_input;
 mod compose;
 mod concurrency;

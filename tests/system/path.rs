@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use proto::Reply;
 use proto::interactions::RecordInteraction;
 
-use crate::harness::{Client, InProcess, World, eventually};
+use keepsake_tests::harness::{Client, InProcess, World, eventually};
 
 #[tokio::test]
 async fn a_command_travels_from_a_subject_to_a_screen() {

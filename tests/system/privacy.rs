@@ -5,7 +5,7 @@ use std::path::Path;
 
 use keepsake_cli::commander::Outcome;
 
-use crate::harness::{Client, Processes, Service, World};
+use keepsake_tests::harness::{Client, Processes, Service, World};
 
 /// Texts that stand nowhere by chance.
 const CANARIES: [&str; 5] = ["canary-quokka", "canary-wombat", "canary_numbat", "canary-dunnart", "canary-bilby"];

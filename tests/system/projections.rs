@@ -1,6 +1,6 @@
 //! Read models follow the log: exactly once, through restarts, and again from the first commit.
 
-use crate::harness::{Client, InProcess, World, eventually};
+use keepsake_tests::harness::{Client, InProcess, World, eventually};
 
 const TABLES: [&str; 7] =
     ["tenant", "identity", "identity_identifier", "profile", "interaction", "topic_guest", "topic_summary"];

@@ -8,8 +8,8 @@ use std::process::Stdio;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::harness::services::free_port;
-use crate::harness::{eventually, keepsake, repository};
+use keepsake_tests::harness::services::free_port;
+use keepsake_tests::harness::{eventually, keepsake, repository};
 
 /// A run folder that finds the servers this checkout has fetched already.
 fn run_folder() -> TempDir {

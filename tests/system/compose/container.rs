@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 
 use super::file::ComposeFile;
 use super::machine::Machine;
-use crate::harness::eventually;
+use keepsake_tests::harness::eventually;
 
 pub(super) struct Container {
     service: &'static str,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::harness::repository;
+use keepsake_tests::harness::repository;
 
 /// Begins each line of the head's comment that a reader is told to type.
 const TO_TYPE: &str = "#   ";

@@ -9,8 +9,8 @@ use tokio::process::Command;
 
 use super::container::Container;
 use super::file::ComposeFile;
-use crate::harness::services::free_port;
-use crate::harness::{keepsake, postgres, tools};
+use keepsake_tests::harness::services::free_port;
+use keepsake_tests::harness::{keepsake, postgres, tools};
 
 const KEY_FOLDER: &str = "/var/lib/keepsake";
 const LOG_FOLDER: &str = "/data";

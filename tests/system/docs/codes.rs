@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::harness::repository;
+use keepsake_tests::harness::repository;
 
 /// The crates that answer callers.
 const CRATES: [&str; 5] = ["proto", "domain", "runtime", "command-service", "query-service"];

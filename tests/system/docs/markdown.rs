@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::harness::repository;
+use keepsake_tests::harness::repository;
 
 const FENCE: &str = "```";
 

@@ -15,8 +15,8 @@ use runtime::http_client::HttpClient;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::harness::services::free_port;
-use crate::harness::{eventually, keepsake, postgres, repository, tools};
+use keepsake_tests::harness::services::free_port;
+use keepsake_tests::harness::{eventually, keepsake, postgres, repository, tools};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_TIMEOUT: Duration = Duration::from_mins(1);

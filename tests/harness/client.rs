@@ -15,8 +15,8 @@ use super::World;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
-pub(crate) struct Client {
-    pub(crate) nats: async_nats::Client,
+pub struct Client {
+    pub nats: async_nats::Client,
     http: HttpClient,
     origin: String,
     tenant: String,
@@ -24,28 +24,29 @@ pub(crate) struct Client {
 
 impl Client {
     /// A caller of the tenant through the one origin.
-    pub(crate) async fn new(world: &World, origin: &str, tenant: &str) -> Self {
+    pub async fn new(world: &World, origin: &str, tenant: &str) -> Self {
         let nats = event_log::connect(&world.nats.url(), "test").await.expect("connects");
         Self { nats, http: HttpClient::new(TIMEOUT), origin: origin.to_owned(), tenant: tenant.to_owned() }
     }
 
     /// The same caller for another tenant.
-    pub(crate) fn of(&self, tenant: &str) -> Self {
+    #[must_use]
+    pub fn of(&self, tenant: &str) -> Self {
         Self { tenant: tenant.to_owned(), ..self.clone() }
     }
 
     /// Provisions the tenant.
-    pub(crate) async fn provision(&self) -> Reply {
+    pub async fn provision(&self) -> Reply {
         self.accepted("tenant.provision", None, r#"{"name":"A tenant"}"#).await
     }
 
     /// Registers a guest under a `user_id`.
-    pub(crate) async fn register(&self, user_id: &str) -> Reply {
+    pub async fn register(&self, user_id: &str) -> Reply {
         self.accepted("guest.register", None, &format!(r#"{{"identifier":"{user_id}"}}"#)).await
     }
 
     /// Sends a command that must be accepted.
-    pub(crate) async fn accepted(&self, command: &str, id: Option<&str>, json: &str) -> Reply {
+    pub async fn accepted(&self, command: &str, id: Option<&str>, json: &str) -> Reply {
         match self.send(command, id, json).await {
             Outcome::Accepted(reply) => serde_json::from_slice(&reply).expect("a reply"),
             other @ (Outcome::Refused { .. } | Outcome::NoAnswer(_)) => panic!("{command} {json}: {other:?}"),
@@ -53,24 +54,20 @@ impl Client {
     }
 
     /// Sends a command that must be refused; answers its code.
-    pub(crate) async fn refused(&self, command: &str, id: Option<&str>, json: &str) -> String {
+    pub async fn refused(&self, command: &str, id: Option<&str>, json: &str) -> String {
         match self.send(command, id, json).await {
             Outcome::Refused { problem, .. } => problem.code,
             other @ (Outcome::Accepted(_) | Outcome::NoAnswer(_)) => panic!("{command} {json}: {other:?}"),
         }
     }
 
-    pub(crate) async fn send(&self, command: &str, id: Option<&str>, json: &str) -> Outcome {
+    pub async fn send(&self, command: &str, id: Option<&str>, json: &str) -> Outcome {
         let subject = format!("cmd.{}.{command}", self.tenant);
         commander::send(&self.nats, &subject, id, Bytes::from(json.to_owned()), commander::PATIENT).await
     }
 
     /// Sends a command as protobuf and reads the reply as protobuf.
-    pub(crate) async fn protobuf<R: prost::Message + Default>(
-        &self,
-        command: &str,
-        message: &impl prost::Message,
-    ) -> R {
+    pub async fn protobuf<R: prost::Message + Default>(&self, command: &str, message: &impl prost::Message) -> R {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, "application/protobuf");
         let subject = format!("cmd.{}.{command}", self.tenant);
@@ -78,26 +75,26 @@ impl Client {
         R::decode(reply.expect("an answer").payload).expect("protobuf")
     }
 
-    pub(crate) async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {
+    pub async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {
         let headers = [("X-Tenant-ID", self.tenant.as_str()), ("X-Wait-Ms", "10000"), ("X-Min-Position", token)];
         let headers = if token.is_empty() { &headers[..2] } else { &headers[..] };
         json(&self.http.get(&format!("{}{path}", self.origin), headers).await.expect("an answer"))
     }
 
     /// Reads what must be there.
-    pub(crate) async fn read(&self, path: &str, token: &str) -> Value {
+    pub async fn read(&self, path: &str, token: &str) -> Value {
         let (status, body) = self.get(path, token).await;
         assert_eq!(status, StatusCode::OK, "{path}: {body}");
         body
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &str) -> (StatusCode, Value) {
+    pub async fn post(&self, path: &str, body: &str) -> (StatusCode, Value) {
         let headers = [("X-Tenant-ID", self.tenant.as_str()), ("Content-Type", "application/json")];
         json(&self.http(Method::POST, path, &headers, body).await)
     }
 
     /// A request exactly as given.
-    pub(crate) async fn http(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub async fn http(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let url = format!("{}{path}", self.origin);
         self.http.send(method, &url, headers, Bytes::from(body.to_owned())).await.expect("an answer")
     }

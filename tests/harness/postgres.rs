@@ -16,20 +16,20 @@ const FOLDER_PREFIX: &str = "keepsake-tests-postgres-";
 const LOGIN_PASSWORD: &str = "test";
 
 /// The URLs of one test's databases.
-pub(crate) struct Databases {
-    pub(crate) admin: String,
-    pub(crate) writer: String,
-    pub(crate) reader: String,
-    pub(crate) vault_keeper: String,
-    pub(crate) vault_opener: String,
-    pub(crate) vault_lookup: String,
+pub struct Databases {
+    pub admin: String,
+    pub writer: String,
+    pub reader: String,
+    pub vault_keeper: String,
+    pub vault_opener: String,
+    pub vault_lookup: String,
     /// The read models, as the administrator.
-    pub(crate) read_admin: String,
+    pub read_admin: String,
 }
 
 impl Databases {
     /// A connection of the test's own.
-    pub(crate) async fn connect(&self, url: &str) -> tokio_postgres::Client {
+    pub async fn connect(&self, url: &str) -> tokio_postgres::Client {
         let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("connects");
         tokio::spawn(connection);
         client
@@ -37,7 +37,7 @@ impl Databases {
 }
 
 /// URLs of databases nobody used yet; migration creates them.
-pub(crate) async fn fresh() -> Databases {
+pub async fn fresh() -> Databases {
     static TESTS: AtomicU32 = AtomicU32::new(0);
     let admin = tokio::task::spawn_blocking(admin_url).await.expect("Postgres starts");
     let test = TESTS.fetch_add(1, Ordering::Relaxed);

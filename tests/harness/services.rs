@@ -14,16 +14,16 @@ use tokio::process::{Child, Command};
 use super::{World, eventually, keepsake};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Service {
+pub enum Service {
     Command,
     Projections,
     Query,
 }
 
 impl Service {
-    pub(crate) const ALL: [Self; 3] = [Self::Command, Self::Projections, Self::Query];
+    pub const ALL: [Self; 3] = [Self::Command, Self::Projections, Self::Query];
 
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Command => "command-service",
             Self::Projections => "projection-workers",
@@ -33,10 +33,10 @@ impl Service {
 }
 
 /// All three, started by their libraries as their binaries would.
-pub(crate) struct InProcess {
-    pub(crate) command: Running,
-    pub(crate) projections: Running,
-    pub(crate) query: Running,
+pub struct InProcess {
+    pub command: Running,
+    pub projections: Running,
+    pub query: Running,
 }
 
 fn environment(world: &World, service: Service, peers: &[(&str, String)]) -> Env {
@@ -47,13 +47,13 @@ fn environment(world: &World, service: Service, peers: &[(&str, String)]) -> Env
 }
 
 /// One more instance of command-service.
-pub(crate) async fn command(world: &World) -> Running {
+pub async fn command(world: &World) -> Running {
     let config = command_service::Config::from_env(environment(world, Service::Command, &[])).expect("complete");
     command_service::start(config).await.expect("command-service starts")
 }
 
 impl InProcess {
-    pub(crate) async fn start(world: &World) -> Self {
+    pub async fn start(world: &World) -> Self {
         let command = command(world).await;
         let config = projection_workers::Config::from_env(environment(world, Service::Projections, &[]));
         let projections =
@@ -64,7 +64,7 @@ impl InProcess {
         Self { command, projections, query }
     }
 
-    pub(crate) async fn stop(self) {
+    pub async fn stop(self) {
         for running in [self.query, self.projections, self.command] {
             running.stop().await.expect("stops");
         }
@@ -72,19 +72,19 @@ impl InProcess {
 }
 
 /// All three as processes; each can be killed and started again at the same address.
-pub(crate) struct Processes {
+pub struct Processes {
     environments: BTreeMap<Service, BTreeMap<String, String>>,
     children: BTreeMap<Service, Child>,
     logs: PathBuf,
 }
 
 impl Processes {
-    pub(crate) async fn start(world: &World) -> Self {
+    pub async fn start(world: &World) -> Self {
         Self::start_logging(world, "info").await
     }
 
     /// Starts them with this `KEEPSAKE_LOG`.
-    pub(crate) async fn start_logging(world: &World, log_filter: &str) -> Self {
+    pub async fn start_logging(world: &World, log_filter: &str) -> Self {
         let addresses: BTreeMap<Service, String> =
             Service::ALL.into_iter().map(|service| (service, format!("127.0.0.1:{}", free_port()))).collect();
         let environment = |service| {
@@ -104,7 +104,7 @@ impl Processes {
     }
 
     /// Starts a service and waits until it is ready.
-    pub(crate) async fn start_one(&mut self, service: Service) {
+    pub async fn start_one(&mut self, service: Service) {
         let log = std::fs::File::options().create(true).append(true).open(self.log(service)).expect("a log");
         let child = Command::new(keepsake())
             .args(["serve", service.name()])
@@ -124,12 +124,12 @@ impl Processes {
     }
 
     /// `kill -9`, and nobody starts it again.
-    pub(crate) async fn kill(&mut self, service: Service) {
+    pub async fn kill(&mut self, service: Service) {
         let mut child = self.children.remove(&service).expect("it runs");
         child.kill().await.expect("it is ours to kill");
     }
 
-    pub(crate) fn url(&self, service: Service) -> String {
+    pub fn url(&self, service: Service) -> String {
         format!("http://{}", self.environments[&service]["KEEPSAKE_HTTP_ADDR"])
     }
 
@@ -139,7 +139,7 @@ impl Processes {
 }
 
 /// A port that was free a moment ago; the service keeps it over restarts.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("bound").port()
 }

@@ -1,9 +1,9 @@
 //! A whole Keepsake for one test: its own nats-server, its own databases on a Postgres shared by the tests of this run.
 
-pub(crate) mod client;
-pub(crate) mod postgres;
-pub(crate) mod services;
-pub(crate) mod wait;
+pub mod client;
+pub mod postgres;
+pub mod services;
+pub mod wait;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,21 +13,21 @@ use keepsake_cli::servers::{Nats, NatsOptions, Tools};
 use runtime::config::Secret;
 use tempfile::TempDir;
 
-pub(crate) use client::Client;
-pub(crate) use services::{InProcess, Processes, Service};
-pub(crate) use wait::{eventually, eventually_within};
+pub use client::Client;
+pub use services::{InProcess, Processes, Service};
+pub use wait::{eventually, eventually_within};
 
 const LOG_MAX_BYTES: i64 = 4 << 30;
 
 /// The servers of one test, migrated, with no service running yet.
-pub(crate) struct World {
-    pub(crate) nats: Nats,
-    pub(crate) database: postgres::Databases,
+pub struct World {
+    pub nats: Nats,
+    pub database: postgres::Databases,
     folder: TempDir,
 }
 
 impl World {
-    pub(crate) async fn start() -> Self {
+    pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let options = NatsOptions::new(folder.path().join("nats"));
         let nats = Nats::start(&tools(), &options).await.expect("nats-server starts");
@@ -37,7 +37,7 @@ impl World {
         world
     }
 
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
@@ -61,7 +61,7 @@ impl World {
     }
 
     /// What a service is started with, besides its address and its peers.
-    pub(crate) fn environment(&self, service: Service) -> BTreeMap<String, String> {
+    pub fn environment(&self, service: Service) -> BTreeMap<String, String> {
         let Self { database, .. } = self;
         let (database_url, vault_url) = match service {
             Service::Command => (None, &database.vault_keeper),
@@ -80,7 +80,7 @@ impl World {
 }
 
 /// The built `keepsake`: it stands beside this test's own binary.
-pub(crate) fn keepsake() -> PathBuf {
+pub fn keepsake() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its binary");
     let keepsake = test.ancestors().nth(2).expect("target/<profile>/deps").join("keepsake");
     assert!(keepsake.exists(), "{} is not built: run `make test`, or `cargo build --bins` first", keepsake.display());
@@ -88,10 +88,10 @@ pub(crate) fn keepsake() -> PathBuf {
 }
 
 /// The root of the repository.
-pub(crate) fn repository() -> PathBuf {
+pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the repository").to_owned()
 }
 
-pub(crate) fn tools() -> Tools {
+pub fn tools() -> Tools {
     Tools::quiet(keepsake(), repository().join(".run/servers"))
 }
