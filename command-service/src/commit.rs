@@ -71,6 +71,7 @@ pub(crate) async fn build(
         addressed_as: addressed_as(resolved, keys)?,
         batch: None,
         snapshot_position: 0,
+        snapshot: None,
     })
 }
 

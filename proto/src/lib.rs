@@ -12,7 +12,7 @@ pub mod strict_json;
 pub mod subject;
 pub mod token;
 
-pub use commit::{Actor, Commit, SealedPart, StoredEvent};
+pub use commit::{Actor, Commit, KeyVersion, SealedPart, Snapshot, StoredEvent};
 pub use event_type::EventType;
 pub use generated::{Command, DataClass, EVENT_TYPES, Event, commit, guest, interactions, reply, tenant};
 pub use json_text::accept as json_object;

@@ -60,7 +60,8 @@ pub(crate) fn keyed_hash(key: &Key, fields: &[&[u8]]) -> [u8; 32] {
     let mut block = Zeroizing::new([0; 64]);
     block[..KEY_BYTES].copy_from_slice(&**key);
     let mut mac = Hmac::<Sha256>::new((&*block).into());
-    mac.update(&aead::place(fields));
+    // Some fields are keys themselves.
+    mac.update(&Zeroizing::new(aead::place(fields)));
     mac.finalize().into_bytes().into()
 }
 
