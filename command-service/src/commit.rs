@@ -10,7 +10,7 @@ use runtime::clock;
 use vault::{GuestKeys, Vault};
 
 use crate::error::Fault;
-use crate::event_store::Loaded;
+use crate::event_store::{Loaded, snapshot};
 
 /// A command as a door took it.
 #[derive(Clone, Debug)]
@@ -39,28 +39,46 @@ pub(crate) async fn request_hash(vault: &Vault, request: &Request) -> Result<Vec
     Ok(secret.request_hash(&[facet.as_bytes(), command.as_bytes(), &request.command.encode()]).to_vec())
 }
 
-/// The commit of `events`, sealed and ready to be appended.
-pub(crate) async fn build(
+/// A decision, ready to be appended after `expected`.
+pub(crate) struct Draft {
+    pub(crate) expected: u64,
+    pub(crate) commit: Commit,
+    /// The owner as it will be.
+    after: Loaded,
+}
+
+impl Draft {
+    /// The owner, now that the commit is at this position.
+    pub(crate) fn stored(self, position: u64) -> (Commit, Loaded) {
+        let after = self.after.stored(&self.commit, position);
+        (self.commit, after)
+    }
+}
+
+/// The commit of `events`, sealed, with the owner's state when a snapshot is due.
+pub(crate) async fn draft(
     vault: &Vault,
     resolved: &Resolved<'_>,
     loaded: &Loaded,
+    keys: Option<&GuestKeys>,
     events: &[Event],
     context: &Context,
-) -> Result<Commit, Fault> {
+) -> Result<Draft, Fault> {
     let Resolved { request, subject, .. } = resolved;
     let (facet, _) = request.command.name();
     if let Command::Tenant(_) = request.command {
         vault.add_tenant(&request.tenant).await?;
     }
-    let keys = loaded.keys.as_deref();
     let recorded_at = timestamp(context);
     let occurred_at = events.iter().filter_map(occurred_at).min_by_key(|at| (at.seconds, at.nanos));
     let seal = |event| vault::seal(subject, format!("evt_{}", clock::ordered_id().simple()), event, keys);
-    Ok(Commit {
+    let after = loaded.evolved(events, facet);
+    let snapshot = if loaded.snapshot_is_due() { snapshot::take(subject, &request.id, &after, keys)? } else { None };
+    let commit = Commit {
         command_id: request.id.clone(),
         facet: facet.to_owned(),
-        version: loaded.version(facet) + events.len() as u64,
-        events: events.iter().map(seal).collect::<Result<_, _>>()?,
+        version: after.version(facet),
+        events: events.iter().map(seal).collect::<Result<_, _>>().map_err(Fault::unsealable(subject))?,
         occurred_at: Some(occurred_at.unwrap_or(recorded_at)),
         recorded_at: Some(recorded_at),
         correlation_id: request.correlation_id.clone().unwrap_or_else(|| request.id.clone()),
@@ -70,9 +88,10 @@ pub(crate) async fn build(
         data_subjects: if subject.owner.is_guest() { vec![subject.owner.to_string()] } else { Vec::new() },
         addressed_as: addressed_as(resolved, keys)?,
         batch: None,
-        snapshot_position: 0,
-        snapshot: None,
-    })
+        snapshot_position: loaded.snapshot_position,
+        snapshot,
+    };
+    Ok(Draft { expected: loaded.head, commit, after })
 }
 
 fn addressed_as(resolved: &Resolved<'_>, keys: Option<&GuestKeys>) -> Result<Option<SealedPart>, Fault> {
@@ -81,7 +100,8 @@ fn addressed_as(resolved: &Resolved<'_>, keys: Option<&GuestKeys>) -> Result<Opt
     let (facet, _) = request.command.name();
     let (namespace, value) = (known_as.namespace().to_owned(), known_as.value().to_owned());
     let text = proto::guest::Identifier { namespace, value }.encode_to_vec();
-    Ok(Some(vault::seal_part(subject, facet, &request.id, keys, &text)?))
+    let sealed = vault::seal_part(subject, facet, &request.id, keys, &text);
+    sealed.map(Some).map_err(Fault::unsealable(subject))
 }
 
 fn timestamp(context: &Context) -> prost_types::Timestamp {

@@ -1,6 +1,7 @@
 //! Settings of command-service.
 //!
-//! `NATS_URL`, `NATS_MONITOR_URL`, `KEEPSAKE_DURABILITY`, `KEEPSAKE_VAULT_URL`, `KEEPSAKE_KEK_FILE`, `KEEPSAKE_HTTP_ADDR`
+//! `NATS_URL`, `NATS_MONITOR_URL`, `KEEPSAKE_DURABILITY`, `KEEPSAKE_VAULT_URL`, `KEEPSAKE_KEK_FILE`, `KEEPSAKE_CACHE_BYTES`,
+//! `KEEPSAKE_HTTP_ADDR`
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -10,6 +11,8 @@ use runtime::config::{ConfigError, Env, Secret};
 
 const DEFAULT_HTTP_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8004);
 
+const DEFAULT_CACHE_BYTES: u64 = 256 * 1024 * 1024;
+
 #[derive(Clone, Debug)]
 pub struct Config {
     pub nats_url: String,
@@ -18,6 +21,8 @@ pub struct Config {
     pub durability: Option<Declared>,
     pub vault_url: Secret,
     pub key_file: PathBuf,
+    /// What the states of owners may take in memory, so that their next command needs no load.
+    pub cache_bytes: u64,
     pub http_address: SocketAddr,
 }
 
@@ -28,6 +33,7 @@ impl Config {
         let durability = env.optional("KEEPSAKE_DURABILITY", "`attested` or `relaxed`");
         let vault_url = env.required("KEEPSAKE_VAULT_URL", "the vault's database, as a login of keepsake_vault_keeper");
         let key_file = env.required("KEEPSAKE_KEK_FILE", "the file with the key-encryption key");
+        let cache_bytes = env.or("KEEPSAKE_CACHE_BYTES", DEFAULT_CACHE_BYTES, "a number of bytes");
         let http_address = env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_HTTP_ADDRESS, "an address and port to listen on");
         let nats_monitors =
             monitors.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect();
@@ -38,6 +44,7 @@ impl Config {
             durability,
             vault_url,
             key_file,
+            cache_bytes,
             http_address,
         }))
     }

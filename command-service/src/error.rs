@@ -3,8 +3,11 @@
 use axum::http::StatusCode;
 use domain::{Rejection, RejectionKind};
 use event_log::LogError;
+use proto::subject::LogSubject;
 use runtime::problem::Problem;
 use vault::{OpenError, SealError, VaultError};
+
+use crate::appender::AppendFault;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -23,21 +26,49 @@ pub(crate) enum Fault {
     Overloaded,
     #[error("the log cannot be reached")]
     Log(#[source] LogError),
-    #[error("the log has no room left")]
-    StorageFull,
-    #[error("the log refused an append: {0}")]
-    AppendRefused(String),
+    #[error(transparent)]
+    Append(#[from] AppendFault),
     /// The append may or may not have been stored, and the log does not say.
     #[error("the log did not say whether the command was stored")]
     OutcomeUnknown,
     #[error(transparent)]
     Vault(#[from] VaultError),
     #[error("a stored commit cannot be read")]
-    Unreadable(#[from] OpenError),
+    Unreadable(#[source] OpenError),
+    /// Not erased, which the log would say, but gone.
+    #[error("the vault has lost the key of a guest")]
+    KeyMissing { subject: Box<LogSubject>, which: String },
+    /// Nobody new is registered in a vault that has lost keys: it may be an old copy, and make a second guest of a known one.
+    #[error("the vault has lost keys of guests: nobody is registered until they are back")]
+    VaultIncomplete,
+    #[error("an owner's state cannot be encoded")]
+    Unencodable,
     #[error("an event cannot be sealed")]
-    Seal(#[from] SealError),
+    Seal(#[source] SealError),
     #[error("position {0} of the log does not hold a commit that follows the one before it")]
     Corrupt(u64),
+}
+
+impl Fault {
+    /// Why a commit of this owner could not be opened.
+    pub(crate) fn unreadable(subject: &LogSubject) -> impl Fn(OpenError) -> Self + use<'_> {
+        |error| match error {
+            OpenError::MissingKey { .. } => Self::key_missing(subject, &error),
+            OpenError::UnknownType(_) | OpenError::Undecodable(_) | OpenError::Forged(_) => Self::Unreadable(error),
+        }
+    }
+
+    /// Why an event of this owner could not be sealed.
+    pub(crate) fn unsealable(subject: &LogSubject) -> impl Fn(SealError) -> Self + use<'_> {
+        |error| match error {
+            SealError::MissingKey(_) => Self::key_missing(subject, &error),
+            SealError::Unclassed { .. } | SealError::Fault(_) | SealError::Encoding => Self::Seal(error),
+        }
+    }
+
+    fn key_missing(subject: &LogSubject, error: &dyn std::error::Error) -> Self {
+        Self::KeyMissing { subject: Box::new(subject.clone()), which: error.to_string() }
+    }
 }
 
 impl From<Problem> for Fault {
@@ -60,7 +91,9 @@ impl From<Fault> for Problem {
             }
             Fault::Overloaded => Self::unavailable("overloaded", fault.to_string()),
             Fault::Log(ref source) => unavailable("log_unavailable", &fault, source),
-            Fault::StorageFull => Self::unavailable("storage_full", fault.to_string()),
+            Fault::Append(AppendFault::StorageFull) => Self::unavailable("storage_full", fault.to_string()),
+            Fault::Append(AppendFault::Stopped) => Self::unavailable("stopping", fault.to_string()),
+            Fault::KeyMissing { .. } | Fault::VaultIncomplete => Self::unavailable("key_missing", fault.to_string()),
             Fault::Vault(VaultError::TenantUnknown) => Self::from(Fault::TenantUnknown),
             Fault::Vault(ref source @ (VaultError::Unavailable(_) | VaultError::Database(_) | VaultError::Timeout)) => {
                 unavailable("vault_unavailable", source, source)
@@ -69,9 +102,12 @@ impl From<Fault> for Problem {
                 Self::new(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", "send the command again with the same id")
                     .outcome_unknown()
             }
-            Fault::AppendRefused(_) | Fault::Vault(_) | Fault::Unreadable(_) | Fault::Seal(_) | Fault::Corrupt(_) => {
-                Self::internal(&fault)
-            }
+            Fault::Append(AppendFault::Refused(_))
+            | Fault::Vault(_)
+            | Fault::Unreadable(_)
+            | Fault::Unencodable
+            | Fault::Seal(_)
+            | Fault::Corrupt(_) => Self::internal(&fault),
         }
     }
 }

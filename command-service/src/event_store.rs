@@ -1,42 +1,145 @@
-//! What the log promises the rules: load all an owner lived through, append only to what was loaded.
+//! What the log promises the rules: know an owner as its commits tell it, append only to what was known.
 
-mod append;
+mod commands;
+mod history;
 mod load;
+mod loaded;
+pub(crate) mod snapshot;
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_nats::Client;
+use bytes::Bytes;
+use event_log::leader;
+use prost::Message as _;
 use proto::Commit;
 use proto::subject::LogSubject;
-use vault::Vault;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use vault::{GuestKeys, Vault};
 
-pub(crate) use append::Appended;
-pub(crate) use load::{CarriedOut, Loaded, event_ids};
-
+use self::load::Load;
+use crate::appender::{Appended, Appender, Entry};
 use crate::error::Fault;
+
+pub(crate) use history::Original;
+pub(crate) use loaded::Loaded;
+
+/// Owners the cache is laid out for; its bound is in bytes.
+const EXPECTED_OWNERS: usize = 100_000;
 
 pub(crate) struct EventStore {
     client: Client,
     vault: Vault,
+    appender: Appender,
+    cache: Cache<LogSubject, Arc<Loaded>, Bytewise>,
+    /// The guest whose keys were found missing last.
+    keyless: Mutex<Option<LogSubject>>,
+}
+
+/// Weighs what is cached in bytes.
+#[derive(Clone)]
+struct Bytewise;
+
+impl Weighter<LogSubject, Arc<Loaded>> for Bytewise {
+    fn weight(&self, subject: &LogSubject, loaded: &Arc<Loaded>) -> u64 {
+        (size_of::<LogSubject>() + subject.tenant.as_str().len() + subject.owner.as_str().len() + loaded.bytes()) as u64
+    }
+}
+
+/// How much an owner must be known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reach {
+    /// Up to this position.
+    Position(u64),
+    /// Up to what its leader knows.
+    Leader,
 }
 
 impl EventStore {
-    pub(crate) fn new(client: Client, vault: Vault) -> Self {
-        Self { client, vault }
+    pub(crate) fn new(client: Client, vault: Vault, appender: Appender, cache_bytes: u64) -> Self {
+        let cache = Cache::with_weighter(EXPECTED_OWNERS, cache_bytes, Bytewise);
+        Self { client, vault, appender, cache, keyless: Mutex::default() }
     }
 
-    /// Everything on the owner's subject, folded.
-    pub(crate) async fn load(&self, subject: &LogSubject) -> Result<Loaded, Fault> {
-        load::load(&self.client, &self.vault, subject).await
+    /// The owner as it was known last, or as some replica knows it: a baseline. The guard tells whether it was the newest.
+    pub(crate) async fn load(&self, subject: &LogSubject) -> Result<Arc<Loaded>, Fault> {
+        if let Some(loaded) = self.cache.get(subject) {
+            return Ok(loaded);
+        }
+        let loaded = Load::new(&self.client, &self.vault, subject).await?.cold().await?;
+        Ok(self.keep(subject, loaded))
     }
 
-    /// Whether `position` is still the owner's last, by the word of the stream's leader. A refusal rests on this; an append
-    /// has its guard.
-    pub(crate) async fn is_head(&self, subject: &LogSubject, position: u64) -> Result<bool, Fault> {
-        let head = event_log::direct_get::leader_head(&self.client, subject).await.map_err(Fault::Log)?;
-        Ok(head == position)
+    /// The owner once more, as far as asked for at least.
+    pub(crate) async fn catch_up(
+        &self,
+        subject: &LogSubject,
+        known: &Loaded,
+        reach: Reach,
+    ) -> Result<Arc<Loaded>, Fault> {
+        let target = match reach {
+            Reach::Position(position) => position,
+            Reach::Leader => self.head(subject).await?,
+        };
+        if target <= known.head {
+            return Ok(self.keep(subject, known.clone()));
+        }
+        let loaded = Load::new(&self.client, &self.vault, subject).await?.up_to(known, target).await?;
+        Ok(self.keep(subject, loaded))
+    }
+
+    /// The owner's last position by the word of the stream's leader. A refusal rests on this; an append has its guard.
+    pub(crate) async fn head(&self, subject: &LogSubject) -> Result<u64, Fault> {
+        leader::head(&self.client, subject).await.map_err(Fault::Log)
+    }
+
+    /// The commit of a command that was carried out before.
+    pub(crate) async fn original(
+        &self,
+        subject: &LogSubject,
+        loaded: &Loaded,
+        command_id: &str,
+    ) -> Result<Option<Original>, Fault> {
+        history::find(&self.client, subject, command_id, loaded.commands.recall(command_id)).await
     }
 
     /// Appends the commit if `expected` is still the owner's last position.
     pub(crate) async fn append(&self, subject: &LogSubject, expected: u64, commit: &Commit) -> Result<Appended, Fault> {
-        append::append(&self.client, subject, expected, commit).await
+        let types: Vec<&str> = commit.events.iter().map(|event| event.r#type.as_str()).collect();
+        let payload = Bytes::from(commit.encode_to_vec());
+        let entry = Entry::new(subject, expected, commit.command_id.clone(), types.join(","), payload);
+        Ok(self.appender.append(entry).await?)
+    }
+
+    /// Makes this the baseline of the owner's next command.
+    pub(crate) fn keep(&self, subject: &LogSubject, loaded: Loaded) -> Arc<Loaded> {
+        let loaded = Arc::new(loaded);
+        self.cache.insert(subject.clone(), Arc::clone(&loaded));
+        loaded
+    }
+
+    /// The keys of the owner; none when it is no guest, or not known to the vault.
+    pub(crate) async fn keys_of(&self, subject: &LogSubject) -> Result<Option<Arc<GuestKeys>>, Fault> {
+        load::keys_of(&self.vault, subject).await
+    }
+
+    /// Notes a guest whose key is gone: from then on the vault is not trusted with new guests.
+    pub(crate) fn note_keyless(&self, subject: &LogSubject) {
+        *self.keyless.lock().unwrap_or_else(PoisonError::into_inner) = Some(subject.clone());
+    }
+
+    /// Whether the vault has all keys it was asked for; a guest found without is asked for again.
+    pub(crate) async fn require_complete_vault(&self) -> Result<(), Fault> {
+        let keyless = self.keyless.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(subject) = keyless else { return Ok(()) };
+        match Load::new(&self.client, &self.vault, &subject).await?.cold().await {
+            Err(Fault::KeyMissing { .. }) => Err(Fault::VaultIncomplete),
+            Err(fault) => Err(fault),
+            Ok(_) => {
+                *self.keyless.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                Ok(())
+            }
+        }
     }
 }

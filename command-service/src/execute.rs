@@ -6,13 +6,14 @@ use std::time::Duration;
 use domain::Context;
 use event_log::durability::Durability;
 use proto::subject::{LogSubject, Owner};
-use proto::{Command, EventId, Reply};
+use proto::{Command, Commit, EventId, Reply};
 use runtime::clock;
 use vault::Vault;
 
-use crate::commit::{self, Request, Resolved};
+use crate::appender::Appended;
+use crate::commit::{self, Draft, Request, Resolved};
 use crate::error::Fault;
-use crate::event_store::{Appended, CarriedOut, EventStore, Loaded, event_ids};
+use crate::event_store::{EventStore, Loaded, Original, Reach};
 use crate::target::{self, Target};
 use crate::tenants::Tenants;
 use crate::turn_queue::TurnQueue;
@@ -30,13 +31,30 @@ pub(crate) struct Executor {
     tenants: Tenants,
 }
 
-/// One pass over load, decide and append.
-enum Attempt {
+/// How far a command has come.
+enum Progress {
     Done(Reply),
-    /// Something came in between, or the log did not say; `unclear` when an append of ours may have been stored.
-    Again {
-        unclear: bool,
-    },
+    /// Something came in between: decide again on what the owner has become.
+    Outrun(Reach),
+}
+
+/// What of ours the log may hold without having said so.
+#[derive(Default)]
+struct Ours {
+    /// The commit that went unanswered last.
+    unclear: Option<Draft>,
+    maybe_stored: bool,
+}
+
+impl Ours {
+    /// What a fault means to the caller: with a commit that may be stored only the rules' word is an answer.
+    fn settle(&self, fault: Fault) -> Fault {
+        if !self.maybe_stored || matches!(fault, Fault::Rejected(_) | Fault::IdReused) {
+            return fault;
+        }
+        tracing::warn!(error = &fault as &dyn std::error::Error, "an append could not be settled");
+        Fault::OutcomeUnknown
+    }
 }
 
 impl Executor {
@@ -46,13 +64,26 @@ impl Executor {
 
     /// Carries the command out, once however often it is sent.
     pub(crate) async fn execute(&self, request: &Request) -> Result<Reply, Fault> {
+        let outcome = self.carry_out(request).await;
+        if let Err(Fault::KeyMissing { subject, which }) = &outcome {
+            tracing::error!(alarm = "key_missing", %subject, which, "a guest who was not erased has lost a key: restore the vault");
+            self.store.note_keyless(subject);
+        }
+        outcome
+    }
+
+    async fn carry_out(&self, request: &Request) -> Result<Reply, Fault> {
         let provisions = matches!(request.command, Command::Tenant(_));
         if !provisions {
-            self.tenants.require(&self.store, &request.tenant).await?;
+            self.tenants.require(&self.store, &self.queue, &request.tenant).await?;
+        }
+        if target::may_be_new(&request.command) {
+            self.store.require_complete_vault().await?;
         }
         let Target { owner, addressed_as } = target::find(&self.vault, request).await?;
         require_owner(request.owner.as_deref(), &owner)?;
         let subject = LogSubject::new(request.tenant.clone(), owner);
+        // Loads and appends of one owner come one after the other, so nothing is loaded twice at the same time.
         let mut place = self.queue.enter(subject.clone());
         place.turn().await;
         let resolved = Resolved { request, subject, addressed_as };
@@ -60,76 +91,98 @@ impl Executor {
     }
 
     async fn settle(&self, resolved: &Resolved<'_>) -> Result<Reply, Fault> {
-        let mut maybe_stored = false;
-        for attempt in 0..ATTEMPTS {
-            // Whoever came first may not be through yet: on a cluster its append is under way for a while.
-            tokio::time::sleep(PAUSE * attempt).await;
-            match self.attempt(resolved, maybe_stored).await {
-                Ok(Attempt::Done(reply)) => return Ok(reply),
-                Ok(Attempt::Again { unclear }) => maybe_stored |= unclear,
-                Err(fault) if maybe_stored => {
-                    tracing::warn!(error = &fault as &dyn std::error::Error, "an append could not be settled");
-                    return Err(Fault::OutcomeUnknown);
-                }
-                Err(fault) => return Err(fault),
+        let mut loaded = self.store.load(&resolved.subject).await?;
+        let mut ours = Ours::default();
+        for attempt in 1..=ATTEMPTS {
+            let reach = match self.attempt(resolved, &loaded, &mut ours).await.map_err(|fault| ours.settle(fault))? {
+                Progress::Done(reply) => return Ok(reply),
+                Progress::Outrun(reach) => reach,
+            };
+            if attempt < ATTEMPTS {
+                // Whoever came first may not be through yet: on a cluster its append is under way for a while.
+                tokio::time::sleep(PAUSE * (attempt - 1)).await;
+                let caught_up = self.store.catch_up(&resolved.subject, &loaded, reach).await;
+                loaded = caught_up.map_err(|fault| ours.settle(fault))?;
             }
         }
-        Err(if maybe_stored { Fault::OutcomeUnknown } else { Fault::VersionConflict })
+        Err(ours.settle(Fault::VersionConflict))
     }
 
-    async fn attempt(&self, resolved: &Resolved<'_>, maybe_stored: bool) -> Result<Attempt, Fault> {
+    /// One pass: the answer of an earlier pass or an earlier sending, or decide and append.
+    async fn attempt(&self, resolved: &Resolved<'_>, loaded: &Loaded, ours: &mut Ours) -> Result<Progress, Fault> {
         let Resolved { request, subject, .. } = resolved;
-        let loaded = self.store.load(subject).await?;
-        if let Some(reply) = self.original_answer(resolved, &loaded, maybe_stored).await? {
-            return Ok(Attempt::Done(reply));
+        if let Some(original) = self.store.original(subject, loaded, &request.id).await? {
+            return self.original_answer(resolved, original, ours.maybe_stored).await;
         }
-        let context = Context { now: clock::now() };
-        let events = match loaded.state.decide(&request.command, &context) {
-            Ok(events) if !events.is_empty() => events,
-            // Nothing will be appended, so no guard will tell that the state was stale.
-            nothing if self.store.is_head(subject, loaded.head).await? => {
-                nothing?;
-                let (facet, _) = request.command.name();
-                return Ok(Attempt::Done(self.reply(resolved, loaded.head, loaded.version(facet), Vec::new())));
+        let draft = match ours.unclear.take() {
+            // Nothing has come in between: the same bytes again, and the guard stores them once.
+            Some(draft) if draft.expected == loaded.head => draft,
+            _ => {
+                let context = Context { now: clock::now() };
+                match loaded.state.decide(&request.command, &context) {
+                    Ok(events) if !events.is_empty() => {
+                        let keys = self.store.keys_of(subject).await?;
+                        commit::draft(&self.vault, resolved, loaded, keys.as_deref(), &events, &context).await?
+                    }
+                    nothing => return self.answer_without_append(resolved, loaded, nothing.map(drop)).await,
+                }
             }
-            _stale => return Ok(Attempt::Again { unclear: false }),
         };
-        let commit = commit::build(&self.vault, resolved, &loaded, &events, &context).await?;
-        match self.store.append(subject, loaded.head, &commit).await? {
+        Ok(match self.store.append(subject, draft.expected, &draft.commit).await? {
             Appended::At(position) => {
-                Ok(Attempt::Done(self.reply(resolved, position, commit.version, event_ids(commit.events))))
+                let (commit, after) = draft.stored(position);
+                self.store.keep(subject, after);
+                Progress::Done(self.reply(resolved, Original { position, commit }, false))
             }
-            Appended::Conflict => Ok(Attempt::Again { unclear: false }),
-            Appended::Unclear => Ok(Attempt::Again { unclear: true }),
-        }
+            Appended::Conflict(last) => Progress::Outrun(last.map_or(Reach::Leader, Reach::Position)),
+            Appended::Unclear => {
+                *ours = Ours { unclear: Some(draft), maybe_stored: true };
+                Progress::Outrun(Reach::Leader)
+            }
+        })
     }
 
-    /// The answer the command got when it was carried out; `None` when it was not.
-    async fn original_answer(
+    /// Nothing will be appended, so no guard will tell that the state was stale: the leader does.
+    async fn answer_without_append(
         &self,
         resolved: &Resolved<'_>,
         loaded: &Loaded,
-        ours: bool,
-    ) -> Result<Option<Reply>, Fault> {
-        let Some(carried_out) = loaded.carried_out(&resolved.request.id) else { return Ok(None) };
-        if carried_out.request_hash != commit::request_hash(&self.vault, resolved.request).await? {
-            return Err(Fault::IdReused);
+        decided: Result<(), domain::Rejection>,
+    ) -> Result<Progress, Fault> {
+        let head = self.store.head(&resolved.subject).await?;
+        if head != loaded.head {
+            return Ok(Progress::Outrun(Reach::Position(head)));
         }
-        let CarriedOut { position, version, events, .. } = carried_out;
-        let reply = self.reply(resolved, *position, *version, events.clone());
-        Ok(Some(Reply { replayed: !ours, ..reply }))
+        decided?;
+        let (facet, _) = resolved.request.command.name();
+        let commit = Commit { version: loaded.version(facet), ..Commit::default() };
+        Ok(Progress::Done(self.reply(resolved, Original { position: loaded.head, commit }, false)))
     }
 
-    fn reply(&self, resolved: &Resolved<'_>, position: u64, version: u64, events: Vec<EventId>) -> Reply {
+    /// The answer the command got when it was carried out; `ours` when that was a moment ago, by this very sending.
+    async fn original_answer(
+        &self,
+        resolved: &Resolved<'_>,
+        original: Original,
+        ours: bool,
+    ) -> Result<Progress, Fault> {
+        if original.commit.request_hash != commit::request_hash(&self.vault, resolved.request).await? {
+            return Err(Fault::IdReused);
+        }
+        Ok(Progress::Done(self.reply(resolved, original, !ours)))
+    }
+
+    fn reply(&self, resolved: &Resolved<'_>, original: Original, replayed: bool) -> Reply {
         let Resolved { request, subject, .. } = resolved;
+        let Original { position, commit } = original;
         Reply {
             id: request.id.clone(),
             guest_id: if subject.owner.is_guest() { subject.owner.to_string() } else { String::new() },
             position,
-            version,
-            events,
+            version: commit.version,
+            events: commit.events.into_iter().map(|event| EventId { id: event.id, r#type: event.r#type }).collect(),
             durability: self.durability.name().to_owned(),
-            replayed: false,
+            replayed,
             consistency_token: proto::token::write(position),
         }
     }

@@ -3,6 +3,7 @@
 //! A command enters through a door (`ingress`), finds its owner and is decided in `execute`, and its events are appended
 //! by the `event_store`, guarded by the owner's last position.
 
+pub mod appender;
 mod commit;
 mod config;
 mod error;
@@ -18,12 +19,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 pub use config::Config;
 use event_log::{durability, stream};
+use futures_util::FutureExt as _;
 use runtime::Running;
 use runtime::health::{self, Check};
 use runtime::serve;
 use tokio_util::sync::CancellationToken;
 use vault::Vault;
 
+use crate::appender::Appender;
 use crate::event_store::EventStore;
 use crate::execute::Executor;
 
@@ -39,13 +42,15 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     vault.ping().await.context("the vault does not answer: see KEEPSAKE_VAULT_URL")?;
 
     let stop = CancellationToken::new();
-    let store = EventStore::new(log_client.clone(), vault.clone());
+    let (appender, appending) = Appender::new(log_client.clone());
+    let store = EventStore::new(log_client.clone(), vault.clone(), appender, config.cache_bytes);
     let executor = Arc::new(Executor::new(store, vault.clone(), durability));
     let listener = serve::bind(config.http_address).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
     let nats_door = ingress::nats::open(&door_client, Arc::clone(&executor)).await?;
     // An answer on the same connection means that the server has the subscription: ready is said only after that.
     stream::info(&door_client).await?;
+    running.spawn(appending.map(Ok));
     running.spawn(ingress::nats::run(nats_door, stop.clone()));
     let router = ingress::http::router(executor).merge(health::router(checks(&log_client, &vault), stop.clone()));
     running.spawn(serve::serve(listener, router, stop));

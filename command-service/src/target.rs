@@ -35,6 +35,14 @@ pub(crate) fn address(request: &Request) -> Option<Address> {
 /// A guest as senders name it.
 pub(crate) type Address = (Tenant, GuestRef);
 
+/// Whether the command may be the first of its guest.
+pub(crate) fn may_be_new(command: &Command) -> bool {
+    match command {
+        Command::Guest(GuestCommand::Register(_)) => true,
+        Command::Tenant(_) | Command::Interactions(InteractionsCommand::Record(_)) => false,
+    }
+}
+
 /// Finds the owner; a registration makes it known to the vault first, so that a retry finds the same one.
 pub(crate) async fn find(vault: &Vault, request: &Request) -> Result<Target, Fault> {
     let Request { tenant, command, id, .. } = request;

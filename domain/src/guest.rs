@@ -3,13 +3,20 @@
 use proto::guest::command::Kind as Command;
 use proto::guest::event::Kind as Event;
 use proto::guest::{GuestRegistered, Identifier, RegisterGuest};
+use serde::{Deserialize, Serialize};
 
 use crate::values::{identifier, json};
 
 /// What is known of a guest as a person.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guest {
-    registration: Option<GuestRegistered>,
+    registration: Option<Registration>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Registration {
+    /// The text of one JSON object, empty when none were given.
+    attributes: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,9 +32,15 @@ impl Guest {
         self.registration.is_some()
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        self.registration.as_ref().map_or(0, |registration| registration.attributes.len())
+    }
+
     pub(crate) fn evolve(&mut self, event: &Event) {
         match event {
-            Event::GuestRegistered(registration) => self.registration = Some(registration.clone()),
+            Event::GuestRegistered(GuestRegistered { attributes, .. }) => {
+                self.registration = Some(Registration { attributes: attributes.clone() });
+            }
         }
     }
 }

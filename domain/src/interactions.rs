@@ -3,6 +3,7 @@
 use proto::interactions::command::Kind as Command;
 use proto::interactions::event::Kind as Event;
 use proto::interactions::{InteractionRecorded, RecordInteraction};
+use serde::{Deserialize, Serialize};
 
 use crate::values::{Invalid, instant, json, text};
 use crate::{Context, Rejection, State, guest};
@@ -12,7 +13,7 @@ const MAX_KIND_BYTES: usize = 100;
 const MAX_TOPIC_BYTES: usize = 255;
 
 /// What decisions need to remember of a guest's interactions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interactions {
     count: u64,
 }

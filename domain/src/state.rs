@@ -1,14 +1,15 @@
 //! The state of one owner: a guest, or a tenant, is its facets.
 
 use proto::{Command, Event};
+use serde::{Deserialize, Serialize};
 
 use crate::guest::{self, Guest};
 use crate::interactions::{self, Interactions};
 use crate::tenant::{self, Tenant};
 use crate::{Context, Rejection};
 
-/// All that an owner's events amount to.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// All that an owner's events amount to. Serializable for snapshots, which only the fold that wrote them reads.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     pub tenant: Tenant,
     pub guest: Guest,
@@ -25,6 +26,11 @@ impl State {
                 Ok(wrap(interactions::decide(self, command, context)?, Event::Interactions))
             }
         }
+    }
+
+    /// Roughly what the state holds beside its own size, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.tenant.bytes() + self.guest.bytes()
     }
 
     /// The state after one more event.

@@ -3,11 +3,12 @@
 use proto::tenant::command::Kind as Command;
 use proto::tenant::event::Kind as Event;
 use proto::tenant::{ProvisionTenant, TenantProvisioned};
+use serde::{Deserialize, Serialize};
 
 use crate::values::{Invalid, text};
 
 /// What is known of a tenant.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
     name: Option<String>,
 }
@@ -21,6 +22,10 @@ pub enum Rejection {
 impl Tenant {
     pub fn is_provisioned(&self) -> bool {
         self.name.is_some()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.name.as_ref().map_or(0, String::len)
     }
 
     pub(crate) fn evolve(&mut self, event: &Event) {

@@ -1,81 +1,112 @@
-//! Folding an owner's commits into its state.
+//! From the log to an owner: from its latest snapshot on, by Direct Get; what must be certain, by the leader's word.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::Client;
-use domain::State;
 use event_log::direct_get::{self, StoredCommit};
+use event_log::leader;
 use prost::Message as _;
+use proto::Commit;
 use proto::subject::LogSubject;
-use proto::{Commit, EventId, StoredEvent};
+use tokio::time::Instant;
 use vault::{GuestKeys, Vault};
 
+use super::loaded::Loaded;
+use super::snapshot;
 use crate::error::Fault;
 
-/// An owner as the log knows it.
-#[derive(Default)]
-pub(crate) struct Loaded {
-    pub(crate) state: State,
-    /// Position of the last commit; 0 when there is none.
-    pub(crate) head: u64,
-    /// The owner's keys; none when it is no guest, or not known to the vault.
-    pub(crate) keys: Option<Arc<GuestKeys>>,
-    versions: HashMap<String, u64>,
-    commands: HashMap<String, CarriedOut>,
+/// A load that takes longer leaves a snapshot for the next one: the owner's commits lie far apart.
+const LONG: Duration = Duration::from_millis(20);
+/// Snapshots of other builds that are passed over before everything is folded anew.
+const MAX_SNAPSHOTS: usize = 4;
+
+/// Reads one owner.
+pub(super) struct Load<'a> {
+    client: &'a Client,
+    subject: &'a LogSubject,
+    keys: Option<Arc<GuestKeys>>,
 }
 
-/// A command of the owner's past.
-pub(crate) struct CarriedOut {
-    pub(crate) position: u64,
-    pub(crate) request_hash: Vec<u8>,
-    pub(crate) version: u64,
-    pub(crate) events: Vec<EventId>,
-}
-
-impl Loaded {
-    /// Count of the facet's events.
-    pub(crate) fn version(&self, facet: &str) -> u64 {
-        self.versions.get(facet).copied().unwrap_or(0)
+impl<'a> Load<'a> {
+    pub(super) async fn new(client: &'a Client, vault: &Vault, subject: &'a LogSubject) -> Result<Self, Fault> {
+        Ok(Self { client, subject, keys: keys_of(vault, subject).await? })
     }
 
-    pub(crate) fn carried_out(&self, command_id: &str) -> Option<&CarriedOut> {
-        self.commands.get(command_id)
+    /// The owner as far as some replica knows it.
+    pub(super) async fn cold(&self) -> Result<Loaded, Fault> {
+        let began = Instant::now();
+        let mut loaded = match self.since_snapshot().await {
+            Err(Fault::Corrupt(_)) => self.by_leader(Loaded::default(), u64::MAX).await?,
+            read => read?,
+        };
+        if began.elapsed() > LONG {
+            loaded.want_snapshot();
+        }
+        Ok(loaded)
     }
 
-    fn fold(&mut self, subject: &LogSubject, position: u64, commit: Commit) -> Result<(), Fault> {
-        let dense = self.version(&commit.facet) + commit.events.len() as u64 == commit.version;
-        if !dense || position <= self.head {
-            return Err(Fault::Corrupt(position));
+    /// The owner up to `target` at least, starting from what is known; the rest by the leader's word if need be.
+    pub(super) async fn up_to(&self, known: &Loaded, target: u64) -> Result<Loaded, Fault> {
+        let mut loaded = known.clone();
+        match self.tail(&mut loaded).await {
+            Ok(()) if loaded.head >= target => Ok(loaded),
+            Ok(()) => self.by_leader(loaded, target).await,
+            Err(Fault::Corrupt(_)) => self.by_leader(Loaded::default(), target).await,
+            Err(fault) => Err(fault),
         }
-        for opened in vault::open(subject, &commit, self.keys.as_deref())? {
-            self.state = std::mem::take(&mut self.state).evolve(&opened.event);
+    }
+
+    async fn since_snapshot(&self) -> Result<Loaded, Fault> {
+        let Some(mut carrier) = direct_get::last(self.client, self.subject).await.map_err(Fault::Log)? else {
+            return Ok(Loaded::default());
+        };
+        let mut loaded = Loaded::default();
+        for _ in 0..MAX_SNAPSHOTS {
+            let commit = decode(&carrier)?;
+            if let Some(restored) = snapshot::restore(self.subject, carrier.position, &commit, self.keys.as_deref())? {
+                loaded = restored;
+                break;
+            }
+            if commit.snapshot_position == 0 {
+                break;
+            }
+            match direct_get::at(self.client, commit.snapshot_position).await.map_err(Fault::Log)? {
+                Some(earlier) => carrier = earlier,
+                None => break,
+            }
         }
-        self.head = position;
-        self.versions.insert(commit.facet, commit.version);
-        let events = event_ids(commit.events);
-        let (version, request_hash) = (commit.version, commit.request_hash);
-        self.commands.insert(commit.command_id, CarriedOut { position, request_hash, version, events });
+        self.tail(&mut loaded).await?;
+        Ok(loaded)
+    }
+
+    async fn tail(&self, loaded: &mut Loaded) -> Result<(), Fault> {
+        for stored in direct_get::commits(self.client, self.subject, loaded.head + 1).await.map_err(Fault::Log)? {
+            self.fold(loaded, &stored)?;
+        }
         Ok(())
     }
-}
 
-/// What callers are told of events.
-pub(crate) fn event_ids(events: Vec<StoredEvent>) -> Vec<EventId> {
-    events.into_iter().map(|event| EventId { id: event.id, r#type: event.r#type }).collect()
-}
-
-pub(super) async fn load(client: &Client, vault: &Vault, subject: &LogSubject) -> Result<Loaded, Fault> {
-    let commits = direct_get::commits(client, subject, 1).await.map_err(Fault::Log)?;
-    let mut loaded = Loaded { keys: keys_of(vault, subject).await?, ..Loaded::default() };
-    for StoredCommit { position, payload } in commits {
-        let commit = Commit::decode(payload).map_err(|_| Fault::Corrupt(position))?;
-        loaded.fold(subject, position, commit)?;
+    async fn by_leader(&self, mut loaded: Loaded, target: u64) -> Result<Loaded, Fault> {
+        while loaded.head < target {
+            match leader::next(self.client, self.subject, loaded.head + 1).await.map_err(Fault::Log)? {
+                Some(stored) => self.fold(&mut loaded, &stored)?,
+                None => break,
+            }
+        }
+        Ok(loaded)
     }
-    Ok(loaded)
+
+    fn fold(&self, loaded: &mut Loaded, stored: &StoredCommit) -> Result<(), Fault> {
+        loaded.fold(self.subject, stored.position, &decode(stored)?, self.keys.as_ref())
+    }
 }
 
-async fn keys_of(vault: &Vault, subject: &LogSubject) -> Result<Option<Arc<GuestKeys>>, Fault> {
+pub(super) fn decode(stored: &StoredCommit) -> Result<Commit, Fault> {
+    Commit::decode(stored.payload.clone()).map_err(|_| Fault::Corrupt(stored.position))
+}
+
+pub(super) async fn keys_of(vault: &Vault, subject: &LogSubject) -> Result<Option<Arc<GuestKeys>>, Fault> {
     if !subject.owner.is_guest() {
         return Ok(None);
     }

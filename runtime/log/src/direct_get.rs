@@ -1,7 +1,7 @@
-//! Reads of single subjects: paged batched Direct Get, and the leader's word on the last message.
+//! Reads of single subjects by Direct Get (ADR-31 of NATS): the last commit, one commit, or all of them in pages.
 //!
-//! Direct Get may be answered by a follower that lags behind; the guard on append makes that harmless. What rests on "nothing
-//! newer exists" asks the leader. Source: ADR-31; measured in the reference on JetStream.
+//! Any replica may answer, also one that lags behind: what is read is true, but newer commits may exist. The guard on append
+//! makes that harmless; what rests on "nothing newer exists" asks the [`leader`](crate::leader).
 
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use async_nats::{Client, Message, StatusCode};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use proto::subject::{LOG_STREAM, LogSubject};
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::connect::LogError;
@@ -17,14 +16,35 @@ use crate::connect::LogError;
 const PAGE: usize = 256;
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// JetStream's "no message found".
-const NO_MESSAGE: u64 = 10037;
 
 /// One commit as it is stored.
 #[derive(Clone, Debug)]
 pub struct StoredCommit {
     pub position: u64,
     pub payload: Bytes,
+}
+
+/// The last commit on a subject.
+pub async fn last(client: &Client, subject: &LogSubject) -> Result<Option<StoredCommit>, LogError> {
+    one(client, format!("$JS.API.DIRECT.GET.{LOG_STREAM}.{subject}"), Bytes::new()).await
+}
+
+/// The commit at a position, whatever its subject.
+pub async fn at(client: &Client, position: u64) -> Result<Option<StoredCommit>, LogError> {
+    let request = Bytes::from(json!({"seq": position}).to_string());
+    one(client, format!("$JS.API.DIRECT.GET.{LOG_STREAM}"), request).await
+}
+
+async fn one(client: &Client, asked: String, request: Bytes) -> Result<Option<StoredCommit>, LogError> {
+    const ASKED: &str = "a Direct Get";
+    let answer = tokio::time::timeout(TIMEOUT, client.request(asked, request)).await;
+    let answer = answer.map_err(|late| LogError::NoAnswer(ASKED, late.into()))?;
+    let answer = answer.map_err(|error| LogError::NoAnswer(ASKED, error.into()))?;
+    match answer.status.map(|status| status.as_u16()) {
+        None => stored(&answer).map(Some),
+        Some(404) => Ok(None),
+        Some(status) => Err(refused(&answer, status)),
+    }
 }
 
 /// Every commit on a subject from `from` on, in order.
@@ -89,36 +109,4 @@ fn stored(answer: &Message) -> Result<StoredCommit, LogError> {
 
 fn number(answer: &Message, header: &str) -> Option<u64> {
     answer.headers.as_ref()?.get(header)?.as_str().parse().ok()
-}
-
-/// The position of the last commit on a subject as its leader knows it; 0 when there is none.
-pub async fn leader_head(client: &Client, subject: &LogSubject) -> Result<u64, LogError> {
-    const ASKED: &str = "the leader's last message";
-    let request = Bytes::from(json!({"last_by_subj": subject.to_string()}).to_string());
-    let asked = client.request(format!("$JS.API.STREAM.MSG.GET.{LOG_STREAM}"), request);
-    let answer = tokio::time::timeout(TIMEOUT, asked).await.map_err(|late| LogError::NoAnswer(ASKED, late.into()))?;
-    let answer = answer.map_err(|error| LogError::NoAnswer(ASKED, error.into()))?;
-    match serde_json::from_slice(&answer.payload) {
-        Ok(LastMessage { message: Some(Sequence { seq }), .. }) => Ok(seq),
-        Ok(LastMessage { error: Some(ApiError { err_code: NO_MESSAGE, .. }), .. }) => Ok(0),
-        Ok(LastMessage { error: Some(error), .. }) => Err(LogError::Refused(ASKED, error.description)),
-        Ok(_) | Err(_) => Err(LogError::Malformed(ASKED)),
-    }
-}
-
-#[derive(Deserialize)]
-struct LastMessage {
-    message: Option<Sequence>,
-    error: Option<ApiError>,
-}
-
-#[derive(Deserialize)]
-struct Sequence {
-    seq: u64,
-}
-
-#[derive(Deserialize)]
-struct ApiError {
-    err_code: u64,
-    description: String,
 }

@@ -1,0 +1,104 @@
+//! The two ways a commit reaches the log: a guarded publish, and an atomic batch of them (ADR-50 of NATS).
+
+use std::time::Duration;
+
+use async_nats::{Client, HeaderMap, RequestErrorKind, Subject, header};
+use bytes::Bytes;
+use runtime::clock;
+use tokio::time::Instant;
+
+use super::Ended;
+use super::answer::{self, Answer, AppendFault, Appended};
+use super::entry::Entry;
+use super::waiting::Unit;
+
+/// Longer than the client waits for an answer by itself.
+const TIMEOUT: Duration = Duration::from_secs(6);
+
+/// The log stored nothing of a batch; its units are to be tried by themselves.
+pub(super) struct Refused(pub(super) Vec<Unit>);
+
+/// Publishes one unit and answers its caller.
+pub(super) async fn single(client: Client, unit: Unit) -> Ended {
+    let outcome = match publish(&client, &unit.commits.iter().collect::<Vec<_>>()).await {
+        Answer::Outcome(outcome) => outcome,
+        Answer::BatchRefused => Err(AppendFault::Refused("the log took no atomic batch".to_owned())),
+    };
+    let acknowledged = matches!(outcome, Ok(Appended::At(_)));
+    unit.answer(outcome);
+    Ended::Single { acknowledged }
+}
+
+/// Publishes many units as one batch, and answers the callers unless the log refused it.
+pub(super) async fn batch(client: Client, units: Vec<Unit>) -> Ended {
+    let began = Instant::now();
+    let commits: Vec<&Entry> = units.iter().flat_map(|unit| &unit.commits).collect();
+    let (count, answer) = (commits.len(), publish(&client, &commits).await);
+    let outcome = match answer {
+        Answer::Outcome(Ok(Appended::At(last))) => {
+            let mut position = last - count as u64;
+            for unit in units {
+                position += unit.commits.len() as u64;
+                unit.answer(Ok(Appended::At(position)));
+            }
+            Ok(true)
+        }
+        Answer::Outcome(Ok(Appended::Unclear)) => {
+            for unit in units {
+                unit.answer(Ok(Appended::Unclear));
+            }
+            Ok(false)
+        }
+        // One guard of many did not hold, or the batch as such was not taken: each commit finds out by itself.
+        Answer::Outcome(Ok(Appended::Conflict(_)) | Err(_)) | Answer::BatchRefused => Err(Refused(units)),
+    };
+    Ended::Batch { commits: count, began, outcome }
+}
+
+async fn publish(client: &Client, commits: &[&Entry]) -> Answer {
+    let sent = async {
+        match commits {
+            [commit] => ask(client, commit, commit.headers(), 1).await,
+            [] => Answer::Outcome(Err(AppendFault::Refused("an append of nothing".to_owned()))),
+            [first @ .., last] => send_batch(client, first, last).await,
+        }
+    };
+    // Also while the client's own queue is full: the messages may be in it.
+    tokio::time::timeout(TIMEOUT, sent).await.unwrap_or(Answer::Outcome(Ok(Appended::Unclear)))
+}
+
+/// All messages but the last ask for no answer: the last one's is that of the batch.
+async fn send_batch(client: &Client, first: &[&Entry], last: &Entry) -> Answer {
+    let id = clock::ordered_id().simple().to_string();
+    for (sequence, entry) in (1_usize..).zip(first) {
+        let (subject, payload): (Subject, Bytes) = (entry.subject.clone(), entry.payload.clone());
+        if let Err(error) = client.publish_with_headers(subject, in_batch(entry, &id, sequence), payload).await {
+            // Nothing will be stored: the message that says so is not sent.
+            return Answer::Outcome(Err(AppendFault::Refused(error.to_string())));
+        }
+    }
+    let mut headers = in_batch(last, &id, first.len() + 1);
+    headers.insert(header::NATS_BATCH_COMMIT, header::NATS_BATCH_COMMIT_FINAL);
+    ask(client, last, headers, first.len() + 1).await
+}
+
+fn in_batch(entry: &Entry, id: &str, sequence: usize) -> HeaderMap {
+    let mut headers = entry.headers();
+    headers.insert(header::NATS_BATCH_ID, id);
+    headers.insert(header::NATS_BATCH_SEQUENCE, sequence.to_string());
+    headers
+}
+
+async fn ask(client: &Client, entry: &Entry, headers: HeaderMap, commits: usize) -> Answer {
+    match client.request_with_headers(entry.subject.clone(), headers, entry.payload.clone()).await {
+        Ok(answer) => answer::read(&answer.payload, commits),
+        Err(error) => match error.kind() {
+            RequestErrorKind::TimedOut | RequestErrorKind::NoResponders | RequestErrorKind::Other => {
+                Answer::Outcome(Ok(Appended::Unclear))
+            }
+            RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
+                Answer::Outcome(Err(AppendFault::Refused(error.to_string())))
+            }
+        },
+    }
+}

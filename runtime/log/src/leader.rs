@@ -1,0 +1,71 @@
+//! The word of the stream's leader on single subjects: slower than Direct Get, and never behind an acknowledgement.
+
+use std::time::Duration;
+
+use async_nats::Client;
+use bytes::Bytes;
+use data_encoding::BASE64;
+use proto::subject::{LOG_STREAM, LogSubject};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::connect::LogError;
+use crate::direct_get::StoredCommit;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// JetStream's "no message found".
+const NO_MESSAGE: u64 = 10037;
+const ASKED: &str = "the stream's leader";
+
+/// The position of the last commit on a subject; 0 when there is none.
+pub async fn head(client: &Client, subject: &LogSubject) -> Result<u64, LogError> {
+    let message = ask(client, &json!({"last_by_subj": subject.to_string()})).await?;
+    Ok(message.map_or(0, |message| message.seq))
+}
+
+/// The first commit on a subject at `from` or after it.
+pub async fn next(client: &Client, subject: &LogSubject, from: u64) -> Result<Option<StoredCommit>, LogError> {
+    stored(ask(client, &json!({"seq": from, "next_by_subj": subject.to_string()})).await?)
+}
+
+/// The commit at a position, whatever its subject.
+pub async fn at(client: &Client, position: u64) -> Result<Option<StoredCommit>, LogError> {
+    stored(ask(client, &json!({"seq": position})).await?)
+}
+
+fn stored(message: Option<RawMessage>) -> Result<Option<StoredCommit>, LogError> {
+    let Some(RawMessage { seq, data }) = message else { return Ok(None) };
+    let payload = BASE64.decode(data.as_bytes()).map_err(|_| LogError::Malformed(ASKED))?;
+    Ok(Some(StoredCommit { position: seq, payload: payload.into() }))
+}
+
+async fn ask(client: &Client, request: &Value) -> Result<Option<RawMessage>, LogError> {
+    let asked = client.request(format!("$JS.API.STREAM.MSG.GET.{LOG_STREAM}"), Bytes::from(request.to_string()));
+    let answer = tokio::time::timeout(TIMEOUT, asked).await.map_err(|late| LogError::NoAnswer(ASKED, late.into()))?;
+    let answer = answer.map_err(|error| LogError::NoAnswer(ASKED, error.into()))?;
+    match serde_json::from_slice(&answer.payload) {
+        Ok(Answer { message: Some(message), .. }) => Ok(Some(message)),
+        Ok(Answer { error: Some(ApiError { err_code: NO_MESSAGE, .. }), .. }) => Ok(None),
+        Ok(Answer { error: Some(error), .. }) => Err(LogError::Refused(ASKED, error.description)),
+        Ok(_) | Err(_) => Err(LogError::Malformed(ASKED)),
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    message: Option<RawMessage>,
+    error: Option<ApiError>,
+}
+
+#[derive(Deserialize)]
+struct RawMessage {
+    seq: u64,
+    #[serde(default)]
+    data: String,
+}
+
+#[derive(Deserialize)]
+struct ApiError {
+    err_code: u64,
+    description: String,
+}
