@@ -94,6 +94,7 @@ impl From<Fault> for Problem {
             Fault::Append(AppendFault::StorageFull) => Self::unavailable("storage_full", fault.to_string()),
             Fault::Append(AppendFault::Stopped) => Self::unavailable("stopping", fault.to_string()),
             Fault::KeyMissing { .. } | Fault::VaultIncomplete => Self::unavailable("key_missing", fault.to_string()),
+            Fault::Vault(VaultError::Overloaded) => Self::from(Fault::Overloaded),
             Fault::Vault(VaultError::TenantUnknown) => Self::from(Fault::TenantUnknown),
             Fault::Vault(ref source @ (VaultError::Unavailable(_) | VaultError::Database(_) | VaultError::Timeout)) => {
                 unavailable("vault_unavailable", source, source)

@@ -97,9 +97,15 @@ fn is_about_the_data(sql_state: &str) -> bool {
 
 impl From<tokio_postgres::Error> for Fault {
     fn from(error: tokio_postgres::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&tokio_postgres::Error> for Fault {
+    fn from(error: &tokio_postgres::Error) -> Self {
         match error.as_db_error() {
             Some(refusal) => Self::Refused { code: refusal.code().code().to_owned(), place: place(refusal) },
-            None => Self::DatabaseAway(chain(&error)),
+            None => Self::DatabaseAway(chain(error)),
         }
     }
 }
@@ -114,6 +120,12 @@ fn place(refusal: &DbError) -> String {
 
 impl From<PoolError> for Fault {
     fn from(error: PoolError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&PoolError> for Fault {
+    fn from(error: &PoolError) -> Self {
         match error {
             PoolError::Backend(error) => error.into(),
             PoolError::Timeout(_)
@@ -127,9 +139,9 @@ impl From<PoolError> for Fault {
 impl From<VaultError> for Fault {
     fn from(error: VaultError) -> Self {
         match error {
-            VaultError::Unavailable(error) => Self::VaultAway(Self::from(error).to_string()),
-            VaultError::Database(error) => Self::VaultAway(Self::from(error).to_string()),
-            VaultError::Timeout => Self::VaultAway(error.to_string()),
+            VaultError::Unavailable(error) => Self::VaultAway(Self::from(&*error).to_string()),
+            VaultError::Database(error) => Self::VaultAway(Self::from(&*error).to_string()),
+            VaultError::Timeout | VaultError::Overloaded => Self::VaultAway(error.to_string()),
             other @ (VaultError::Address(_)
             | VaultError::Key(_)
             | VaultError::TenantUnknown

@@ -153,7 +153,7 @@ impl From<VaultError> for Fault {
     fn from(error: VaultError) -> Self {
         match error {
             VaultError::TenantUnknown => Self::TenantUnknown,
-            VaultError::Unavailable(_) | VaultError::Database(_) | VaultError::Timeout => {
+            VaultError::Unavailable(_) | VaultError::Database(_) | VaultError::Timeout | VaultError::Overloaded => {
                 Self::VaultAway(error.to_string())
             }
             VaultError::Address(_)

@@ -11,12 +11,12 @@ pub(crate) const NONCE_BYTES: usize = 24;
 pub(crate) type Key = Zeroizing<[u8; KEY_BYTES]>;
 
 /// The ciphertext was not made with this key for this place.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("a sealed value does not open with its key")]
 pub struct Forged;
 
 /// The operating system gave no randomness, or the text was too long to seal.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("sealing failed: {0}")]
 pub struct SealFault(&'static str);
 

@@ -3,9 +3,12 @@
 //! It is a Postgres database of its own. Keys leave it only unwrapped in memory, and are wiped when dropped.
 
 mod aead;
+mod claim;
+mod group;
 mod guest_keys;
 mod kek;
 mod migrate;
+mod new_guest;
 mod register;
 mod sealing;
 mod snapshot;

@@ -10,12 +10,17 @@ use proto::subject::{Owner, Tenant};
 use quick_cache::sync::Cache;
 use runtime::config::Secret;
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::NoTls;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{NoTls, Row};
 use zeroize::Zeroizing;
 
 use crate::aead::{Forged, SealFault};
+use crate::claim::{Claim, Claimed};
+use crate::group::Group;
 use crate::guest_keys::GuestKeys;
 use crate::kek::{Kek, KekError};
+use crate::new_guest::NewGuest;
+use crate::register::KnownAs;
 use crate::tenant_secret::TenantSecret;
 
 const POOL_SIZE: usize = 8;
@@ -37,22 +42,27 @@ pub(crate) struct Inner {
     pub(crate) pool: Pool,
     pub(crate) kek: Kek,
     pub(crate) secrets: Cache<Tenant, TenantSecret>,
-    pub(crate) owners: Cache<(Tenant, String, [u8; 32]), Owner>,
+    pub(crate) owners: Cache<KnownAs, Owner>,
     pub(crate) keys: Cache<(Tenant, Owner), Arc<GuestKeys>>,
+    pub(crate) claims: Arc<Group<Claim, Claimed>>,
+    pub(crate) additions: Arc<Group<NewGuest, bool>>,
 }
 
-#[derive(Debug, thiserror::Error)]
+/// Why the vault gave no answer. Cheap to clone: one fault may be the answer to many.
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum VaultError {
     #[error("the vault's address is not a Postgres URL")]
-    Address(#[source] tokio_postgres::Error),
+    Address(#[source] Arc<tokio_postgres::Error>),
     #[error(transparent)]
-    Key(#[from] KekError),
+    Key(Arc<KekError>),
     #[error("the vault cannot be reached")]
-    Unavailable(#[from] PoolError),
+    Unavailable(#[source] Arc<PoolError>),
     #[error("the vault did not answer")]
-    Database(#[from] tokio_postgres::Error),
+    Database(#[source] Arc<tokio_postgres::Error>),
     #[error("the vault did not answer in time")]
     Timeout,
+    #[error("too many guests are being registered")]
+    Overloaded,
     #[error("the tenant has no secret in the vault: it was never provisioned")]
     TenantUnknown,
     #[error("a stored key does not unwrap with this key file")]
@@ -63,10 +73,29 @@ pub enum VaultError {
     Corrupt(&'static str),
 }
 
+impl From<KekError> for VaultError {
+    fn from(error: KekError) -> Self {
+        Self::Key(Arc::new(error))
+    }
+}
+
+impl From<PoolError> for VaultError {
+    fn from(error: PoolError) -> Self {
+        Self::Unavailable(Arc::new(error))
+    }
+}
+
+impl From<tokio_postgres::Error> for VaultError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
 impl Vault {
     /// Prepares the connections; the first one is made when it is needed.
     pub fn connect(url: &Secret, key_file: &Path) -> Result<Self, VaultError> {
-        let mut config = tokio_postgres::Config::from_str(url.expose()).map_err(VaultError::Address)?;
+        let mut config =
+            tokio_postgres::Config::from_str(url.expose()).map_err(|error| VaultError::Address(error.into()))?;
         config.options(STATEMENT_TIMEOUT).connect_timeout(WAIT_TIMEOUT).application_name("keepsake-vault");
         config.keepalives_idle(KEEPALIVE).tcp_user_timeout(ANSWER_TIMEOUT);
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
@@ -83,6 +112,8 @@ impl Vault {
             secrets: Cache::new(CACHED_TENANTS),
             owners: Cache::new(CACHED_GUESTS),
             keys: Cache::new(CACHED_GUESTS),
+            claims: Group::new(),
+            additions: Group::new(),
         })))
     }
 
@@ -94,6 +125,11 @@ impl Vault {
     /// A key for one purpose, the same in every process that holds the key file.
     pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
         self.0.kek.derive(purpose)
+    }
+
+    /// The rows a statement gives.
+    pub(crate) async fn rows(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, VaultError> {
+        self.ask(async |asked| asked.query(&asked.prepare_cached(sql).await?, parameters).await).await
     }
 
     /// Asks the database one thing, within the time limit; a connection that did not answer in time is not used again.
