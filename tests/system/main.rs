@@ -12,3 +12,4 @@ mod path;
 mod privacy;
 mod projections;
 mod up;
+mod vault;
