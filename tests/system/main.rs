@@ -11,5 +11,6 @@ mod isolation;
 mod path;
 mod privacy;
 mod projections;
+mod snapshots;
 mod up;
 mod vault;
