@@ -72,6 +72,12 @@ impl Executor {
         outcome
     }
 
+    /// Whether the vault answers and has every key it was asked for.
+    pub(crate) async fn require_vault(&self) -> Result<(), Fault> {
+        self.vault.ping().await?;
+        self.store.require_complete_vault().await
+    }
+
     async fn carry_out(&self, request: &Request) -> Result<Reply, Fault> {
         let provisions = matches!(request.command, Command::Tenant(_));
         if !provisions {

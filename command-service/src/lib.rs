@@ -4,6 +4,7 @@
 //! by the `event_store`, guarded by the owner's last position.
 
 pub mod appender;
+mod canary;
 mod commit;
 mod config;
 mod error;
@@ -17,6 +18,8 @@ mod turn_queue;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use async_nats::Client;
+use async_nats::connection::State as ConnectionState;
 pub use config::Config;
 use event_log::{durability, stream};
 use futures_util::FutureExt as _;
@@ -27,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use vault::Vault;
 
 use crate::appender::Appender;
+use crate::canary::Canary;
 use crate::event_store::EventStore;
 use crate::execute::Executor;
 
@@ -43,6 +47,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
 
     let stop = CancellationToken::new();
     let (appender, appending) = Appender::new(log_client.clone());
+    let canary = Canary::new(appender.clone());
     let store = EventStore::new(log_client.clone(), vault.clone(), appender, config.cache_bytes);
     let executor = Arc::new(Executor::new(store, vault.clone(), durability));
     let listener = serve::bind(config.http_address).await?;
@@ -52,20 +57,26 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     stream::info(&door_client).await?;
     running.spawn(appending.map(Ok));
     running.spawn(ingress::nats::run(nats_door, stop.clone()));
-    let router = ingress::http::router(executor).merge(health::router(checks(&log_client, &vault), stop.clone()));
+    let health = health::router(checks(&log_client, canary, &executor), stop.clone());
+    let router = ingress::http::router(executor).merge(health);
     running.spawn(serve::serve(listener, router, stop));
     Ok(running)
 }
 
-fn checks(log: &async_nats::Client, vault: &Vault) -> Vec<Check> {
-    let (log, vault) = (log.clone(), vault.clone());
+fn checks(client: &Client, canary: Canary, executor: &Arc<Executor>) -> Vec<Check> {
+    let (client, canary, executor) = (client.clone(), Arc::new(canary), Arc::clone(executor));
     let ask_log = move || {
-        let log = log.clone();
-        async move { stream::info(&log).await.map(drop).map_err(|error| error.to_string()) }
+        let (client, canary) = (client.clone(), Arc::clone(&canary));
+        async move {
+            if client.connection_state() != ConnectionState::Connected {
+                return Err("NATS cannot be reached".to_owned());
+            }
+            canary.sing().await
+        }
     };
     let ask_vault = move || {
-        let vault = vault.clone();
-        async move { vault.ping().await.map_err(|error| error.to_string()) }
+        let executor = Arc::clone(&executor);
+        async move { executor.require_vault().await.map_err(|fault| fault.to_string()) }
     };
     vec![Check::new("log", ask_log), Check::new("vault", ask_vault)]
 }

@@ -60,6 +60,10 @@ token! {
 const SYSTEM_TENANT: &str = "_sys";
 
 impl Tenant {
+    pub fn system() -> Self {
+        Self(SYSTEM_TENANT.to_owned())
+    }
+
     /// Whether this is no customer but the system itself; no caller may name it.
     pub fn is_system(&self) -> bool {
         self.0 == SYSTEM_TENANT
@@ -78,6 +82,11 @@ impl Owner {
     /// The owner under which a tenant's own events are kept.
     pub fn tenant() -> Self {
         Self("tenant".to_owned())
+    }
+
+    /// The running instance of a service with this 128-bit id; belongs to [`Tenant::system`].
+    pub fn instance(id: u128) -> Self {
+        Self(format!("ins_{id:032x}"))
     }
 
     /// The guest with this 128-bit id.
