@@ -9,7 +9,7 @@ TYPOS_VERSION := 1.52.0
 # Options for `keepsake up`, as in: make run ARGS="--http-port 9000 --no-demo"
 ARGS :=
 
-.PHONY: help run stop reset check test toolchain tools
+.PHONY: help run stop reset check test bench toolchain tools
 .DEFAULT_GOAL := help
 
 help: ## List what can be made
@@ -31,6 +31,11 @@ test: toolchain ## Run every test, on real servers
 	@echo "running the tests"
 	@cargo test --workspace --locked --lib --bins
 	@cargo test --package keepsake-tests --locked --test system
+
+bench: toolchain ## Measure the release build beside its limits (make bench ARGS="command.c64 load"; ARGS=--help)
+	@echo "building the release (some minutes the first time)"
+	@cargo build --release --locked --package keepsake-cli --bin keepsake
+	@exec cargo bench --locked --package keepsake-tests --bench bench -- $(ARGS)
 
 check: toolchain tools ## Format, lints, documentation, dependencies, spelling
 	@echo "checking format";          cargo fmt --all -- --check

@@ -85,6 +85,15 @@ impl Processes {
 
     /// Starts them with this `KEEPSAKE_LOG`.
     pub async fn start_logging(world: &World, log_filter: &str) -> Self {
+        let mut processes = Self::prepare(world, log_filter);
+        for service in Service::ALL {
+            processes.start_one(service).await;
+        }
+        processes
+    }
+
+    /// None started yet: `start_one` starts those that are wanted.
+    pub fn prepare(world: &World, log_filter: &str) -> Self {
         let addresses: BTreeMap<Service, String> =
             Service::ALL.into_iter().map(|service| (service, format!("127.0.0.1:{}", free_port()))).collect();
         let environment = |service| {
@@ -95,12 +104,9 @@ impl Processes {
             (service, environment)
         };
         let environments = Service::ALL.into_iter().map(environment).collect();
-        let mut processes = Self { environments, children: BTreeMap::new(), logs: world.folder().join("logs") };
-        std::fs::create_dir_all(&processes.logs).expect("a folder");
-        for service in Service::ALL {
-            processes.start_one(service).await;
-        }
-        processes
+        let logs = world.folder().join("logs");
+        std::fs::create_dir_all(&logs).expect("a folder");
+        Self { environments, children: BTreeMap::new(), logs }
     }
 
     /// Starts a service and waits until it is ready.

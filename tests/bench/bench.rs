@@ -1,0 +1,98 @@
+//! What every measurement has in common: its length, its rounds, its servers, where its results go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use crate::contestant::Contestant;
+use crate::load::{self, Load, Sample, Window};
+use crate::progress::Progress;
+use crate::results::Results;
+use crate::row::Row;
+use crate::site::Site;
+use crate::table;
+
+pub(crate) const ROUNDS: usize = 3;
+pub(crate) const WARM_UP: Duration = Duration::from_millis(500);
+
+pub(crate) struct Bench {
+    pub(crate) timed: Duration,
+    pub(crate) progress: Progress,
+    rows: Vec<Row>,
+    results: Results,
+}
+
+impl Bench {
+    pub(crate) fn new(timed: Duration, measurements: usize) -> anyhow::Result<Self> {
+        let progress = Progress::start(measurements as u64);
+        Ok(Self { timed, progress, rows: Vec::new(), results: Results::read()? })
+    }
+
+    /// Measures a closed loop.
+    pub(crate) async fn closed(
+        &self,
+        site: &Site,
+        load: &Load,
+        contestant: &Arc<dyn Contestant>,
+    ) -> anyhow::Result<Sample> {
+        let window = Window::from_now(WARM_UP, self.timed);
+        self.checked(site, load::closed(load, contestant, window)).await
+    }
+
+    /// Measures an open loop of `rate` requests a second.
+    pub(crate) async fn open(
+        &self,
+        site: &Site,
+        load: &Load,
+        contestant: &Arc<dyn Contestant>,
+        rate: f64,
+    ) -> anyhow::Result<Sample> {
+        let window = Window::from_now(WARM_UP, self.timed);
+        self.checked(site, load::open(load, contestant, window, rate)).await
+    }
+
+    /// Nothing counts that the log has not got.
+    async fn checked(
+        &self,
+        site: &Site,
+        measuring: impl Future<Output = anyhow::Result<Sample>>,
+    ) -> anyhow::Result<Sample> {
+        let before = site.last_position().await?;
+        let sample = measuring.await?;
+        let stored = site.last_position().await? - before;
+        let Sample { accepted, rate, .. } = sample;
+        ensure!(stored >= accepted, "{accepted} requests were accepted and only {stored} commits stored");
+        ensure!(rate > 0.0, "nobody was answered within {:?}", self.timed);
+        Ok(sample)
+    }
+
+    /// What a row of this run says of us.
+    pub(crate) fn figure_of(&self, name: &str) -> Option<f64> {
+        self.rows.iter().find(|row| row.name == name).and_then(|row| row.ours)
+    }
+
+    pub(crate) fn finish(&mut self, row: Row) -> anyhow::Result<()> {
+        self.results.put(&row)?;
+        self.rows.push(row);
+        Ok(())
+    }
+
+    /// Prints the table.
+    pub(crate) fn report(&self) {
+        self.progress.finish();
+        println!("\n{}\n{}", table::render(&self.rows), self.results.file().display());
+    }
+}
+
+/// Under what conditions a row was measured, as a sentence.
+pub(crate) fn conditions(bench: &Bench, site: &Site, what: &str) -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let servers =
+        if site.servers == 1 { "one nats-server".to_owned() } else { format!("{} nats-servers", site.servers) };
+    format!(
+        "median of {ROUNDS} rounds, {what}; {:?} each after {WARM_UP:?} of warm-up, contestants in turn; {cores} cores for \
+         callers, service, {servers} and Postgres together; fsync before every answer",
+        bench.timed
+    )
+}

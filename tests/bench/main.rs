@@ -1,0 +1,104 @@
+//! `make bench`: what the service does in a second, beside what the same machine could do at most.
+
+mod bench;
+mod contestant;
+mod field;
+mod figures;
+mod load;
+mod progress;
+mod relay;
+mod results;
+mod row;
+mod rows;
+mod site;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use bench::Bench;
+use rows::{ROWS, Spec};
+use site::Site;
+
+/// Measures the service beside its limits. Rows go to target/bench/results.json; docs/performance.md explains them.
+#[derive(Parser)]
+#[command(name = "bench", max_term_width = 100)]
+struct Args {
+    /// Rows to measure, or groups of them: `command.c64`, `load`, `command.r3`. All when absent
+    rows: Vec<String>,
+    /// Timed seconds of each measurement
+    #[arg(long, env = "KEEPSAKE_BENCH_SECONDS", default_value_t = 3.0)]
+    seconds: f64,
+    /// Lists the rows and ends
+    #[arg(long)]
+    list: bool,
+    /// Said by cargo to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Be the empty relay, copying the commit in this file.
+    #[arg(long, hide = true)]
+    relay: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let work = async {
+        match &args.relay {
+            Some(commit) => relay::run(commit).await,
+            None => run(&args).await,
+        }
+    };
+    let done = tokio::select! {
+        done = work => done,
+        stopped = interrupted() => stopped,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> anyhow::Result<()> {
+    if args.list {
+        for spec in &ROWS {
+            println!("{}", spec.name);
+        }
+        return Ok(());
+    }
+    ensure!(args.seconds > 0.0, "a measurement takes longer than {} s", args.seconds);
+    let wanted: Vec<&Spec> = ROWS.iter().filter(|spec| spec.is_named_by(&args.rows)).collect();
+    ensure!(!wanted.is_empty(), "no row is named {}: --list shows them", args.rows.join(", "));
+    let measurements = wanted.iter().map(|spec| spec.measurements()).sum();
+    let mut bench = Bench::new(Duration::from_secs_f64(args.seconds), measurements)?;
+    for servers in [1, 3] {
+        let here: Vec<&Spec> = wanted.iter().filter(|spec| spec.servers == servers).copied().collect();
+        if here.is_empty() {
+            continue;
+        }
+        match Site::start(servers).await? {
+            Some(site) => rows::measure(&mut bench, site, &here).await?,
+            None => bench.progress.say(&format!("left out: rows on {servers} servers, which cannot be started yet")),
+        }
+    }
+    bench.report();
+    Ok(())
+}
+
+/// Everything that was started ends when its owner is dropped, so a signal only ends the measuring.
+async fn interrupted() -> anyhow::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {},
+        _ = terminate.recv() => {},
+    }
+    bail!("stopped; the rows measured so far are in the results")
+}

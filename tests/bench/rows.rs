@@ -1,0 +1,100 @@
+//! Every row there is, and what it must reach.
+
+mod closed;
+mod cold;
+mod hot;
+mod open;
+
+use crate::bench::{Bench, ROUNDS};
+use crate::field::Field;
+use crate::row::Must;
+use crate::site::Site;
+pub(crate) use closed::{Closed, Limit};
+
+pub(crate) struct Spec {
+    pub(crate) name: &'static str,
+    /// Of the log.
+    pub(crate) servers: usize,
+    pub(crate) kind: Kind,
+    pub(crate) must: Must,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Closed(Closed),
+    Hot,
+    Open,
+    /// The first command on a guest with so many events.
+    Cold(usize),
+}
+
+const NOTHING: Must = Must { ratio_at_least: None, raw_ratio_at_least: None, times_load_cold_10_at_most: None };
+
+pub(crate) const ROWS: [Spec; 13] = [
+    closed("command.c1", 1, 1, Limit::Singles, relay(0.85)),
+    closed("command.c16", 1, 16, Limit::Singles, relay_and_raw(0.80, 0.80)),
+    closed("command.c64", 1, 64, Limit::Singles, relay_and_raw(0.80, 1.5)),
+    closed("command.c256", 1, 256, Limit::Singles, relay_and_raw(0.80, 3.5)),
+    closed("command.c1000", 1, 1_000, Limit::Batches, relay_and_raw(0.80, 0.5)),
+    other("command.hot", Kind::Hot, NOTHING),
+    other("command.open70", Kind::Open, NOTHING),
+    other("load.cold.10", Kind::Cold(10), NOTHING),
+    other("load.cold.1000", Kind::Cold(1_000), NOTHING),
+    other("load.cold.10000", Kind::Cold(10_000), Must { times_load_cold_10_at_most: Some(2.0), ..NOTHING }),
+    closed("command.r3.c1", 3, 1, Limit::Singles, NOTHING),
+    closed("command.r3.c64", 3, 64, Limit::Singles, NOTHING),
+    closed("command.r3.c1000", 3, 1_000, Limit::Batches, NOTHING),
+];
+
+const fn closed(name: &'static str, servers: usize, callers: usize, raw: Limit, must: Must) -> Spec {
+    Spec { name, servers, kind: Kind::Closed(Closed { callers, raw }), must }
+}
+
+const fn other(name: &'static str, kind: Kind, must: Must) -> Spec {
+    Spec { name, servers: 1, kind, must }
+}
+
+const fn relay(least: f64) -> Must {
+    Must { ratio_at_least: Some(least), ..NOTHING }
+}
+
+const fn relay_and_raw(relay: f64, raw: f64) -> Must {
+    Must { ratio_at_least: Some(relay), raw_ratio_at_least: Some(raw), ..NOTHING }
+}
+
+impl Spec {
+    /// Whether these words name the row, or a group it is in; no words name all.
+    pub(crate) fn is_named_by(&self, words: &[String]) -> bool {
+        let names = |word: &String| {
+            self.name.strip_prefix(word.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        words.is_empty() || words.iter().any(names)
+    }
+
+    pub(crate) fn measurements(&self) -> usize {
+        match self.kind {
+            Kind::Closed(_) => ROUNDS * 3,
+            Kind::Hot | Kind::Open | Kind::Cold(_) => ROUNDS,
+        }
+    }
+}
+
+/// Measures all of these rows on one site; what a row needs is prepared when the first such row comes.
+pub(crate) async fn measure(bench: &mut Bench, mut site: Site, wanted: &[&Spec]) -> anyhow::Result<()> {
+    let mut field = None;
+    for spec in wanted.iter().filter(|spec| !matches!(spec.kind, Kind::Cold(_))) {
+        if field.is_none() {
+            field = Some(Field::prepare(&site, &bench.progress).await?);
+        }
+        let Some(field) = &field else { continue };
+        let row = match spec.kind {
+            Kind::Closed(closed) => closed::measure(bench, &site, field, spec, closed).await?,
+            Kind::Hot => hot::measure(bench, &site, field, spec).await?,
+            Kind::Open => open::measure(bench, &site, field, spec).await?,
+            Kind::Cold(_) => continue,
+        };
+        bench.finish(row.held_to(spec.must))?;
+    }
+    drop(field);
+    cold::measure(bench, &mut site, wanted).await
+}

@@ -1,0 +1,96 @@
+//! Where contestants meet: private servers, one or three, with the real service as a process beside them.
+
+use anyhow::{Context as _, bail, ensure};
+use async_nats::Client;
+use bytes::Bytes;
+use event_log::stream;
+use keepsake_cli::commander::{self, Outcome};
+use keepsake_tests::harness::{Processes, Service, World};
+use proto::Reply;
+
+use crate::contestant::FSYNC;
+use crate::contestant::command::TENANT;
+use crate::relay;
+
+/// Callers share one connection up to here, and all of them beyond.
+const CALLERS_ON_ONE_CONNECTION: usize = 64;
+const CONNECTIONS: usize = 4;
+/// What a service says by itself.
+const LOG_FILTER: &str = "info";
+
+/// Field order is the order in which they end: callers, the service, its servers.
+pub(crate) struct Site {
+    clients: Vec<Client>,
+    processes: Processes,
+    world: World,
+    pub(crate) servers: usize,
+}
+
+impl Site {
+    /// Starts it with one tenant and nobody in it. `None` when so many servers cannot be started.
+    pub(crate) async fn start(servers: usize) -> anyhow::Result<Option<Self>> {
+        let Some(world) = world(servers).await else { return Ok(None) };
+        let mut processes = Processes::prepare(&world, LOG_FILTER);
+        processes.start_one(Service::Command).await;
+        let mut clients = Vec::new();
+        for _ in 0..CONNECTIONS {
+            clients.push(event_log::connect(&setting(&world, "NATS_URL")?, "bench").await?);
+        }
+        let durability = relay::proved(&clients[0], &setting(&world, "NATS_MONITOR_URL")?).await?;
+        ensure!(durability == FSYNC, "the log of the benchmark is only {durability}");
+        let site = Self { clients, processes, world, servers };
+        site.accepted("tenant.provision", r#"{"name":"Bench"}"#.to_owned()).await?;
+        Ok(Some(site))
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.clients[0]
+    }
+
+    /// The connections of so many callers.
+    pub(crate) fn connections(&self, callers: usize) -> Vec<Client> {
+        let connections = if callers <= CALLERS_ON_ONE_CONNECTION { 1 } else { CONNECTIONS };
+        self.clients[..connections].to_vec()
+    }
+
+    /// Sends one command that must be accepted.
+    pub(crate) async fn accepted(&self, command: &str, json: String) -> anyhow::Result<Reply> {
+        let subject = format!("cmd.{TENANT}.{command}");
+        match commander::send(self.client(), &subject, None, Bytes::from(json), commander::PATIENT).await {
+            Outcome::Accepted(reply) => serde_json::from_slice(&reply).context("the reply is none"),
+            Outcome::Refused { problem, .. } => bail!("{command} was refused: {} {}", problem.code, problem.detail),
+            Outcome::NoAnswer(why) => bail!("{command}: {why}"),
+        }
+    }
+
+    /// Position of the log's last commit.
+    pub(crate) async fn last_position(&self) -> anyhow::Result<u64> {
+        Ok(stream::info(self.client()).await?.last_position)
+    }
+
+    /// `kill -9` and a new start: everything the service remembered is gone.
+    pub(crate) async fn restart_service(&mut self) {
+        self.processes.kill(Service::Command).await;
+        self.processes.start_one(Service::Command).await;
+    }
+
+    /// What a process beside the service is started with.
+    pub(crate) fn environment(&self) -> impl Iterator<Item = (String, String)> {
+        self.world.environment(Service::Command).into_iter()
+    }
+
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.world.folder()
+    }
+}
+
+async fn world(servers: usize) -> Option<World> {
+    match servers {
+        1 => Some(World::start().await),
+        _ => None,
+    }
+}
+
+fn setting(world: &World, name: &str) -> anyhow::Result<String> {
+    world.environment(Service::Command).remove(name).with_context(|| format!("the service is started without {name}"))
+}
