@@ -61,9 +61,8 @@ impl Bench {
         let before = site.last_position().await?;
         let sample = measuring.await?;
         let stored = site.last_position().await? - before;
-        let Sample { accepted, rate, .. } = sample;
+        let accepted = sample.accepted;
         ensure!(stored >= accepted, "{accepted} requests were accepted and only {stored} commits stored");
-        ensure!(rate > 0.0, "nobody was answered within {:?}", self.timed);
         Ok(sample)
     }
 

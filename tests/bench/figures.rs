@@ -35,6 +35,7 @@ pub(crate) fn percentile(sorted: &[u32], permille: usize) -> Option<u32> {
 
 /// The median of what each round says of two figures: a slow moment of the machine falls on both.
 pub(crate) fn median_ratio(ours: &[f64], limit: &[f64]) -> Option<f64> {
-    let ratios: Vec<f64> = ours.iter().zip(limit).map(|(ours, limit)| ours / limit).collect();
+    let of_something = |(_, limit): &(&f64, &f64)| **limit > 0.0;
+    let ratios: Vec<f64> = ours.iter().zip(limit).filter(of_something).map(|(ours, limit)| ours / limit).collect();
     median(&ratios)
 }

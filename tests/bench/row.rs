@@ -82,8 +82,9 @@ impl Row {
         }
     }
 
-    /// Says what the row must reach, and whether it does.
-    pub(crate) fn held_to(self, must: Must) -> Self {
+    /// Says whether the row reaches what it must, if it must.
+    pub(crate) fn held_to(self, must: Option<Must>) -> Self {
+        let Some(must) = must else { return self };
         let at_least = |figure: Option<f64>, least: Option<f64>| least.is_none_or(|least| figure >= Some(least));
         let at_most = |figure: Option<f64>, most: Option<f64>| {
             most.is_none_or(|most| figure.is_some_and(|figure| figure <= most))

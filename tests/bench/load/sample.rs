@@ -8,7 +8,7 @@ use crate::figures::{count, micros, ms, percentile};
 
 #[derive(Debug)]
 pub(crate) struct Sample {
-    /// Accepted requests per second of the window.
+    /// Requests accepted per second of the window.
     pub(crate) rate: f64,
     /// Of the requests that count, ascending.
     took_micros: Vec<u32>,
@@ -21,30 +21,29 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// Counts what was answered within the window.
+    /// Latencies of what was answered within the window.
     pub(super) fn by_answer(window: Window, heard: Vec<Heard>) -> Self {
         Self::of(window, heard, |answered| answered.at)
     }
 
-    /// Counts what was due within the window, whenever it was answered.
+    /// Latencies of what was due within the window, whenever it was answered.
     pub(super) fn by_schedule(window: Window, heard: Vec<Heard>) -> Self {
         Self::of(window, heard, |answered| answered.at.saturating_sub(answered.took))
     }
 
     fn of(window: Window, heard: Vec<Heard>, counted_at: impl Fn(&Answered) -> u32) -> Self {
-        let (opens, closes) = (micros(window.opens - window.starts), micros(window.closes - window.starts));
+        let within = micros(window.opens - window.starts)..micros(window.closes - window.starts);
         let overloaded = heard.iter().map(|heard| heard.overloaded).sum();
         let all: Vec<Answered> = heard.into_iter().flat_map(|heard| heard.answered).collect();
-        let counts = |answered: &&Answered| (opens..closes).contains(&counted_at(answered));
-        let mut took_micros: Vec<u32> = all.iter().filter(counts).map(|answered| answered.took).collect();
+        let counted = all.iter().filter(|answered| within.contains(&counted_at(answered)));
+        let mut took_micros: Vec<u32> = counted.map(|answered| answered.took).collect();
         took_micros.sort_unstable();
-        Self {
-            rate: count(took_micros.len()) / (window.closes - window.opens).as_secs_f64(),
-            took_micros,
-            longest_pause_ms: ms(longest_pause(opens, closes, &all)),
-            accepted: all.len() as u64,
-            overloaded,
-        }
+        let mut answers: Vec<u32> = all.iter().map(|answered| answered.at).filter(|at| within.contains(at)).collect();
+        let rate = count(answers.len()) / (window.closes - window.opens).as_secs_f64();
+        answers.extend([within.start, within.end]);
+        answers.sort_unstable();
+        let longest_pause = answers.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+        Self { rate, took_micros, longest_pause_ms: ms(longest_pause), accepted: all.len() as u64, overloaded }
     }
 
     /// Milliseconds that `permille` of a thousand requests did not exceed.
@@ -63,12 +62,4 @@ impl fmt::Display for Sample {
         }
         Ok(())
     }
-}
-
-fn longest_pause(opens: u32, closes: u32, all: &[Answered]) -> u32 {
-    let mut answers: Vec<u32> =
-        all.iter().map(|answered| answered.at).filter(|at| (opens..closes).contains(at)).collect();
-    answers.extend([opens, closes]);
-    answers.sort_unstable();
-    answers.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
 }
