@@ -105,19 +105,15 @@ impl Relay {
             .as_ref()
             .and_then(|headers| headers.get(header::COMMAND_ID))
             .context("a request without a command id")?;
-        let entry = Entry {
-            subject: self.subjects[owner].clone(),
-            expected: self.positions[owner].load(Ordering::Relaxed),
-            command_id: id.as_str().to_owned(),
-            events: self.events.clone(),
-            payload: self.payload.clone(),
-        };
+        let expected = self.positions[owner].load(Ordering::Relaxed);
+        let (id, events, payload) = (id.as_str().to_owned(), self.events.clone(), self.payload.clone());
+        let entry = Entry::new(&self.subjects[owner], expected, id, events, payload);
         match self.appender.append(entry).await? {
             Appended::At(position) => {
                 self.positions[owner].store(position, Ordering::Relaxed);
                 Ok(position)
             }
-            Appended::Conflict { .. } => bail!("another commit came first"),
+            Appended::Conflict(last) => bail!("another commit came first, at {last:?}"),
             Appended::Unclear => bail!("the log gave no clear answer"),
         }
     }

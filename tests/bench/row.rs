@@ -18,7 +18,7 @@ pub(crate) struct Rounds {
 }
 
 /// Least or greatest figures that count as reached.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Must {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ratio_at_least: Option<f64>,
@@ -26,6 +26,11 @@ pub(crate) struct Must {
     pub(crate) raw_ratio_at_least: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) times_load_cold_10_at_most: Option<f64>,
+}
+
+impl Must {
+    pub(crate) const NOTHING: Self =
+        Self { ratio_at_least: None, raw_ratio_at_least: None, times_load_cold_10_at_most: None };
 }
 
 /// As it is written to the results; absent figures are left out.
@@ -83,8 +88,10 @@ impl Row {
     }
 
     /// Says whether the row reaches what it must, if it must.
-    pub(crate) fn held_to(self, must: Option<Must>) -> Self {
-        let Some(must) = must else { return self };
+    pub(crate) fn held_to(self, must: Must) -> Self {
+        if must == Must::NOTHING {
+            return self;
+        }
         let at_least = |figure: Option<f64>, least: Option<f64>| least.is_none_or(|least| figure >= Some(least));
         let at_most = |figure: Option<f64>, most: Option<f64>| {
             most.is_none_or(|most| figure.is_some_and(|figure| figure <= most))

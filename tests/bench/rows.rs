@@ -16,7 +16,7 @@ pub(crate) struct Spec {
     /// Of the log.
     pub(crate) servers: usize,
     pub(crate) kind: Kind,
-    pub(crate) must: Option<Must>,
+    pub(crate) must: Must,
 }
 
 #[derive(Clone, Copy)]
@@ -34,34 +34,34 @@ pub(crate) const ROWS: [Spec; 13] = [
     closed("command.c64", 1, 64, Limit::Singles, relay_and_raw(0.80, 1.5)),
     closed("command.c256", 1, 256, Limit::Singles, relay_and_raw(0.80, 3.5)),
     closed("command.c1000", 1, 1_000, Limit::Batches, relay_and_raw(0.80, 0.5)),
-    other("command.hot", Kind::Hot, None),
-    other("command.open70", Kind::Open, None),
-    other("load.cold.10", Kind::Cold(10), None),
-    other("load.cold.1000", Kind::Cold(1_000), None),
+    other("command.hot", Kind::Hot, Must::NOTHING),
+    other("command.open70", Kind::Open, Must::NOTHING),
+    other("load.cold.10", Kind::Cold(10), Must::NOTHING),
+    other("load.cold.1000", Kind::Cold(1_000), Must::NOTHING),
     other("load.cold.10000", Kind::Cold(10_000), times_shortest(2.0)),
-    closed("command.r3.c1", 3, 1, Limit::Singles, None),
-    closed("command.r3.c64", 3, 64, Limit::Singles, None),
-    closed("command.r3.c1000", 3, 1_000, Limit::Batches, None),
+    closed("command.r3.c1", 3, 1, Limit::Singles, Must::NOTHING),
+    closed("command.r3.c64", 3, 64, Limit::Singles, Must::NOTHING),
+    closed("command.r3.c1000", 3, 1_000, Limit::Batches, Must::NOTHING),
 ];
 
-const fn closed(name: &'static str, servers: usize, callers: usize, raw: Limit, must: Option<Must>) -> Spec {
+const fn closed(name: &'static str, servers: usize, callers: usize, raw: Limit, must: Must) -> Spec {
     Spec { name, servers, kind: Kind::Closed(Closed { callers, raw }), must }
 }
 
-const fn other(name: &'static str, kind: Kind, must: Option<Must>) -> Spec {
+const fn other(name: &'static str, kind: Kind, must: Must) -> Spec {
     Spec { name, servers: 1, kind, must }
 }
 
-const fn relay(least: f64) -> Option<Must> {
-    Some(Must { ratio_at_least: Some(least), raw_ratio_at_least: None, times_load_cold_10_at_most: None })
+const fn relay(least: f64) -> Must {
+    Must { ratio_at_least: Some(least), ..Must::NOTHING }
 }
 
-const fn relay_and_raw(relay: f64, raw: f64) -> Option<Must> {
-    Some(Must { ratio_at_least: Some(relay), raw_ratio_at_least: Some(raw), times_load_cold_10_at_most: None })
+const fn relay_and_raw(relay: f64, raw: f64) -> Must {
+    Must { raw_ratio_at_least: Some(raw), ..self::relay(relay) }
 }
 
-const fn times_shortest(most: f64) -> Option<Must> {
-    Some(Must { ratio_at_least: None, raw_ratio_at_least: None, times_load_cold_10_at_most: Some(most) })
+const fn times_shortest(most: f64) -> Must {
+    Must { times_load_cold_10_at_most: Some(most), ..Must::NOTHING }
 }
 
 impl Spec {

@@ -15,8 +15,6 @@ use crate::relay;
 /// Callers share one connection up to here, and all of them beyond.
 const CALLERS_ON_ONE_CONNECTION: usize = 64;
 const CONNECTIONS: usize = 4;
-/// What a service says by itself.
-const LOG_FILTER: &str = "info";
 
 /// Field order is the order in which they end: callers, the service, its servers.
 pub(crate) struct Site {
@@ -30,8 +28,7 @@ impl Site {
     /// Starts it with one tenant and nobody in it. `None` when so many servers cannot be started.
     pub(crate) async fn start(servers: usize) -> anyhow::Result<Option<Self>> {
         let Some(world) = world(servers).await else { return Ok(None) };
-        let mut processes = Processes::prepare(&world, LOG_FILTER);
-        processes.start_one(Service::Command).await;
+        let processes = Processes::start_only(&world, &[Service::Command]).await;
         let mut clients = Vec::new();
         for _ in 0..CONNECTIONS {
             clients.push(event_log::connect(&setting(&world, "NATS_URL")?, "bench").await?);
@@ -84,6 +81,7 @@ impl Site {
     }
 }
 
+/// Private servers with an empty log, kept by so many of them.
 async fn world(servers: usize) -> Option<World> {
     match servers {
         1 => Some(World::start().await),

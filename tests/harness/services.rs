@@ -71,7 +71,7 @@ impl InProcess {
     }
 }
 
-/// All three as processes; each can be killed and started again at the same address.
+/// Services as processes; each can be killed and started again at the same address.
 pub struct Processes {
     environments: BTreeMap<Service, BTreeMap<String, String>>,
     children: BTreeMap<Service, Child>,
@@ -85,15 +85,15 @@ impl Processes {
 
     /// Starts them with this `KEEPSAKE_LOG`.
     pub async fn start_logging(world: &World, log_filter: &str) -> Self {
-        let mut processes = Self::prepare(world, log_filter);
-        for service in Service::ALL {
-            processes.start_one(service).await;
-        }
-        processes
+        Self::start_some(world, log_filter, &Service::ALL).await
     }
 
-    /// None started yet: `start_one` starts those that are wanted.
-    pub fn prepare(world: &World, log_filter: &str) -> Self {
+    /// Starts only these, for what the others have no part in.
+    pub async fn start_only(world: &World, services: &[Service]) -> Self {
+        Self::start_some(world, "info", services).await
+    }
+
+    async fn start_some(world: &World, log_filter: &str, services: &[Service]) -> Self {
         let addresses: BTreeMap<Service, String> =
             Service::ALL.into_iter().map(|service| (service, format!("127.0.0.1:{}", free_port()))).collect();
         let environment = |service| {
@@ -104,9 +104,12 @@ impl Processes {
             (service, environment)
         };
         let environments = Service::ALL.into_iter().map(environment).collect();
-        let logs = world.folder().join("logs");
-        std::fs::create_dir_all(&logs).expect("a folder");
-        Self { environments, children: BTreeMap::new(), logs }
+        let mut processes = Self { environments, children: BTreeMap::new(), logs: world.folder().join("logs") };
+        std::fs::create_dir_all(&processes.logs).expect("a folder");
+        for service in services {
+            processes.start_one(*service).await;
+        }
+        processes
     }
 
     /// Starts a service and waits until it is ready.

@@ -10,16 +10,25 @@ use serde::Deserialize;
 pub(crate) struct Appender(Client);
 
 pub(crate) struct Entry {
-    pub(crate) subject: LogSubject,
-    pub(crate) expected: u64,
-    pub(crate) command_id: String,
-    pub(crate) events: String,
-    pub(crate) payload: Bytes,
+    subject: String,
+    headers: HeaderMap,
+    payload: Bytes,
+}
+
+impl Entry {
+    pub(crate) fn new(subject: &LogSubject, expected: u64, command_id: String, events: String, payload: Bytes) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
+        headers.insert(header::EXPECTED_STREAM, LOG_STREAM);
+        headers.insert(header::COMMAND_ID, command_id);
+        headers.insert(header::EVENTS, events);
+        Self { subject: subject.to_string(), headers, payload }
+    }
 }
 
 pub(crate) enum Appended {
     At(u64),
-    Conflict {},
+    Conflict(Option<u64>),
     Unclear,
 }
 
@@ -35,17 +44,12 @@ impl Appender {
     }
 
     pub(crate) async fn append(&self, commit: Entry) -> anyhow::Result<Appended> {
-        let Entry { subject, expected, command_id, events, payload } = commit;
-        let mut headers = HeaderMap::new();
-        headers.insert(header::EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
-        headers.insert(header::EXPECTED_STREAM, LOG_STREAM);
-        headers.insert(header::COMMAND_ID, command_id);
-        headers.insert(header::EVENTS, events);
-        let Ok(answer) = self.0.request_with_headers(subject.to_string(), headers, payload).await else {
+        let Entry { subject, headers, payload } = commit;
+        let Ok(answer) = self.0.request_with_headers(subject, headers, payload).await else {
             return Ok(Appended::Unclear);
         };
         match serde_json::from_slice(&answer.payload)? {
-            PubAck { seq: 0 } => Ok(Appended::Conflict {}),
+            PubAck { seq: 0 } => Ok(Appended::Conflict(None)),
             PubAck { seq } => Ok(Appended::At(seq)),
         }
     }

@@ -6,8 +6,9 @@ use super::Spec;
 use crate::bench::{Bench, ROUNDS, WARM_UP, conditions};
 use crate::contestant::Contestant;
 use crate::contestant::batches::{BATCH, Batches};
+use crate::contestant::raw::Raw;
 use crate::field::{Field, OWNERS};
-use crate::load::{Load, round};
+use crate::load::{Load, Sample, round};
 use crate::row::{Rounds, Row};
 use crate::site::Site;
 
@@ -49,7 +50,7 @@ pub(super) async fn measure(
     };
     let connections = site.connections(callers).len();
     let what = format!(
-        "{callers} callers over {connections} connections on {OWNERS} guests, commits of {} bytes; limit = the empty relay; {raw}",
+        "callers: {callers}, connections: {connections}, guests: {OWNERS}, bytes of a commit: {}; limit = the empty relay; {raw}",
         field.payload_bytes
     );
     Ok(Row::new(spec.name, "commands/s", &rounds, conditions(bench, site, &what)))
@@ -77,7 +78,7 @@ pub(super) async fn rate(
     callers: usize,
     contestant: &Arc<dyn Contestant>,
     label: &str,
-) -> anyhow::Result<crate::load::Sample> {
+) -> anyhow::Result<Sample> {
     bench.progress.measuring(label);
     let load = Load { clients: site.connections(callers), callers, turns: round(callers, OWNERS) };
     let sample = bench.closed(site, &load, contestant).await?;
@@ -95,7 +96,7 @@ async fn raw_rate(
 ) -> anyhow::Result<f64> {
     match limit {
         Limit::Singles => {
-            let raw: Arc<dyn Contestant> = Arc::<crate::contestant::raw::Raw>::clone(&field.raw);
+            let raw: Arc<dyn Contestant> = Arc::<Raw>::clone(&field.raw);
             Ok(rate(bench, site, callers, &raw, label).await?.rate)
         }
         Limit::Batches => {
