@@ -105,9 +105,10 @@ where
     tokio::time::timeout_at((window.closes + DRAIN).into(), all).await.context(late)?
 }
 
-/// Callers share the owners between them, each going round its own.
+/// Callers share the owners between them, each going round its own, from anywhere on.
 pub(crate) fn round(callers: usize, owners: usize) -> Turns {
-    Arc::new(move |caller, turn| Some(nth(callers, caller, turn % share(callers, owners, caller))))
+    let start = runtime::clock::random_id().as_u64_pair().0 >> 1;
+    Arc::new(move |caller, turn| Some(nth(callers, caller, (start + turn) % share(callers, owners, caller))))
 }
 
 /// Each owner once.

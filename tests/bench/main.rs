@@ -48,15 +48,10 @@ struct Args {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let work = async {
-        match &args.relay {
-            Some(commit) => relay::run(commit).await,
-            None => run(&args).await,
-        }
-    };
-    let done = tokio::select! {
-        done = work => done,
-        stopped = interrupted() => stopped,
+    let done = if let Some(commit) = &args.relay {
+        relay::run(commit).await
+    } else {
+        Box::pin(until_interrupted(run(&args))).await
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -94,11 +89,13 @@ async fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Everything that was started ends when its owner is dropped, so a signal only ends the measuring.
-async fn interrupted() -> anyhow::Result<()> {
+async fn until_interrupted(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::select! {
+        biased;
         _ = interrupt.recv() => {},
         _ = terminate.recv() => {},
+        done = work => return done,
     }
     bail!("stopped; the rows measured so far are in the results")
 }

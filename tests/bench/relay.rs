@@ -16,7 +16,7 @@ use futures_util::StreamExt as _;
 use prost::Message as _;
 use proto::subject::LogSubject;
 use proto::{Commit, header};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::contestant::OVERLOADED;
 use crate::contestant::raw::log_subjects;
@@ -49,9 +49,15 @@ pub(crate) async fn run(payload: &Path) -> anyhow::Result<()> {
     let (appender, appending) = Appender::new(log.clone());
     let appending = tokio::spawn(appending);
     let relay = Arc::new(Relay::new(door, appender, payload, proved(&log, &monitors).await?)?);
+    let (gone, parent) = oneshot::channel::<()>();
+    // A thread and no task: the runtime does not wait for it.
+    std::thread::spawn(move || {
+        let _nothing_more_to_read = std::io::stdin().read_to_end(&mut Vec::new());
+        drop(gone);
+    });
     tokio::select! {
         served = serve(&relay) => served?,
-        parent = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())) => drop(parent?),
+        _ = parent => {}
     }
     drop(relay);
     // Whoever still waited for an answer is gone as well.

@@ -1,12 +1,13 @@
 //! Where contestants meet: private servers, one or three, with the real service as a process beside them.
 
 use anyhow::{Context as _, bail, ensure};
-use async_nats::Client;
+use async_nats::{Client, jetstream};
 use bytes::Bytes;
 use event_log::stream;
 use keepsake_cli::commander::{self, Outcome};
 use keepsake_tests::harness::{Processes, Service, World};
 use proto::Reply;
+use proto::subject::LOG_STREAM;
 
 use crate::contestant::FSYNC;
 use crate::contestant::command::TENANT;
@@ -15,6 +16,7 @@ use crate::relay;
 /// Callers share one connection up to here, and all of them beyond.
 const CALLERS_ON_ONE_CONNECTION: usize = 64;
 const CONNECTIONS: usize = 4;
+const LOG_MAX_BYTES: i64 = 256 << 30;
 
 /// Field order is the order in which they end: callers, the service, its servers.
 pub(crate) struct Site {
@@ -35,6 +37,7 @@ impl Site {
         }
         let durability = relay::proved(&clients[0], &setting(&world, "NATS_MONITOR_URL")?).await?;
         ensure!(durability == FSYNC, "the log of the benchmark is only {durability}");
+        make_room(&clients[0]).await?;
         let site = Self { clients, processes, world, servers };
         site.accepted("tenant.provision", r#"{"name":"Bench"}"#.to_owned()).await?;
         Ok(Some(site))
@@ -87,6 +90,15 @@ async fn world(servers: usize) -> Option<World> {
         1 => Some(World::start().await),
         _ => None,
     }
+}
+
+/// Nothing that is measured here may end because the log of a test is kept small.
+async fn make_room(client: &Client) -> anyhow::Result<()> {
+    let context = jetstream::new(client.clone());
+    let stream = context.get_stream(LOG_STREAM).await?;
+    let config = jetstream::stream::Config { max_bytes: LOG_MAX_BYTES, ..stream.cached_info().config.clone() };
+    context.update_stream(config).await?;
+    Ok(())
 }
 
 fn setting(world: &World, name: &str) -> anyhow::Result<String> {
