@@ -1,8 +1,6 @@
 //! The empty relay, a process of its own: a door and the appender, with nothing of Keepsake in between. Nothing is loaded,
 //! decided or sealed; the last positions are in memory, and every commit is a copy of a real one.
 
-mod appender;
-
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +19,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::contestant::OVERLOADED;
 use crate::contestant::raw::log_subjects;
 use crate::field::OWNERS;
-use appender::{Appended, Appender, Entry};
+use command_service::appender::{Appended, Appender, Entry};
 
 /// As the service's own door has it.
 const MAX_IN_FLIGHT: usize = 1_024;
