@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use domain::{Rejection, RejectionKind};
 use event_log::LogError;
+use event_log::durability::Unproved;
 use proto::subject::LogSubject;
 use runtime::problem::Problem;
 use vault::{OpenError, SealError, VaultError};
@@ -26,6 +27,8 @@ pub(crate) enum Fault {
     Overloaded,
     #[error("the log cannot be reached")]
     Log(#[source] LogError),
+    #[error("the log may lose what it acknowledges, so it is given nothing")]
+    NotDurable(#[from] Unproved),
     #[error(transparent)]
     Append(#[from] AppendFault),
     /// The append may or may not have been stored, and the log does not say.
@@ -91,6 +94,7 @@ impl From<Fault> for Problem {
             }
             Fault::Overloaded => Self::unavailable("overloaded", fault.to_string()),
             Fault::Log(ref source) => unavailable("log_unavailable", &fault, source),
+            Fault::NotDurable(ref source) => unavailable("log_not_durable", &fault, source),
             Fault::Append(AppendFault::StorageFull) => Self::unavailable("storage_full", fault.to_string()),
             Fault::Append(AppendFault::Stopped) => Self::unavailable("stopping", fault.to_string()),
             Fault::KeyMissing { .. } | Fault::VaultIncomplete => Self::unavailable("key_missing", fault.to_string()),

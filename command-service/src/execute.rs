@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Context;
-use event_log::durability::Durability;
+use event_log::durability::DurabilityProof;
 use proto::subject::{LogSubject, Owner};
 use proto::{Command, Commit, EventId, Reply};
 use runtime::clock;
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub(crate) struct Executor {
     store: EventStore,
     vault: Vault,
-    durability: Durability,
+    durability: DurabilityProof,
     queue: Arc<TurnQueue<LogSubject>>,
     tenants: Tenants,
 }
@@ -58,7 +58,7 @@ impl Ours {
 }
 
 impl Executor {
-    pub(crate) fn new(store: EventStore, vault: Vault, durability: Durability) -> Self {
+    pub(crate) fn new(store: EventStore, vault: Vault, durability: DurabilityProof) -> Self {
         Self { store, vault, durability, queue: TurnQueue::new(), tenants: Tenants::default() }
     }
 
@@ -79,6 +79,7 @@ impl Executor {
     }
 
     async fn carry_out(&self, request: &Request) -> Result<Reply, Fault> {
+        self.durability.level().await?;
         let provisions = matches!(request.command, Command::Tenant(_));
         if !provisions {
             self.tenants.require(&self.store, &self.queue, &request.tenant).await?;
@@ -93,7 +94,21 @@ impl Executor {
         let mut place = self.queue.enter(subject.clone());
         place.turn().await;
         let resolved = Resolved { request, subject, addressed_as };
-        self.settle(&resolved).await
+        let reply = self.settle(&resolved).await?;
+        // Proved on the connection the acknowledgement came by, or not named; what was stored stays stored.
+        let level = self.durability.level().await.map_err(|unproved| {
+            tracing::warn!(
+                error = &unproved as &dyn std::error::Error,
+                "a commit was stored, and nothing proves how well"
+            );
+            Fault::OutcomeUnknown
+        })?;
+        Ok(Reply { durability: level.name().to_owned(), ..reply })
+    }
+
+    /// Whether the log keeps what it acknowledges.
+    pub(crate) async fn require_durable(&self) -> Result<(), Fault> {
+        Ok(self.durability.level().await.map(drop)?)
     }
 
     async fn settle(&self, resolved: &Resolved<'_>) -> Result<Reply, Fault> {
@@ -187,7 +202,7 @@ impl Executor {
             position,
             version: commit.version,
             events: commit.events.into_iter().map(|event| EventId { id: event.id, r#type: event.r#type }).collect(),
-            durability: self.durability.name().to_owned(),
+            durability: String::new(),
             replayed,
             consistency_token: proto::token::write(position),
         }

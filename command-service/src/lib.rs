@@ -21,7 +21,8 @@ use anyhow::Context as _;
 use async_nats::Client;
 use async_nats::connection::State as ConnectionState;
 pub use config::Config;
-use event_log::{durability, stream};
+use event_log::durability::DurabilityProof;
+use event_log::stream;
 use futures_util::FutureExt as _;
 use runtime::Running;
 use runtime::health::{self, Check};
@@ -36,12 +37,14 @@ use crate::execute::Executor;
 
 /// Starts the service: connects, proves the log's durability, opens both doors.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
-    let log_client = event_log::connect(&config.nats_url, "keepsake command-service: log").await?;
+    let (log_client, connected) =
+        event_log::connect_and_tell(&config.nats_url, "keepsake command-service: log").await?;
     // A connection of its own: a caller's oversized message closes the connection it came on, and the log must not notice.
     let door_client = event_log::connect(&config.nats_url, "keepsake command-service: door").await?;
     let log = stream::info(&log_client).await?;
-    let durability = durability::probe(&log, &config.nats_monitors, config.durability).await?;
-    tracing::info!(log.durability = durability.name(), log.id = log.log_id, "the log is there");
+    let Config { nats_monitors, durability, .. } = config;
+    let durability = DurabilityProof::establish(log_client.clone(), connected, nats_monitors, durability).await?;
+    tracing::info!(log.durability = durability.level().await?.name(), log.id = log.log_id, "the log is there");
     let vault = Vault::connect(&config.vault_url, &config.key_file)?;
     vault.ping().await.context("the vault does not answer: see KEEPSAKE_VAULT_URL")?;
 
@@ -49,9 +52,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let (appender, appending) = Appender::new(log_client.clone());
     let canary = Canary::new(appender.clone());
     let store = EventStore::new(log_client.clone(), vault.clone(), appender, config.cache_bytes);
-    let executor = Arc::new(Executor::new(store, vault.clone(), durability));
+    let executor = Arc::new(Executor::new(store, vault, durability.clone()));
     let listener = serve::bind(config.http_address).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
+    running.spawn(durability.run(stop.clone()));
     let nats_door = ingress::nats::open(&door_client, Arc::clone(&executor)).await?;
     // An answer on the same connection means that the server has the subscription: ready is said only after that.
     stream::info(&door_client).await?;
@@ -65,12 +69,14 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
 
 fn checks(client: &Client, canary: Canary, executor: &Arc<Executor>) -> Vec<Check> {
     let (client, canary, executor) = (client.clone(), Arc::new(canary), Arc::clone(executor));
+    let prove = Arc::clone(&executor);
     let ask_log = move || {
-        let (client, canary) = (client.clone(), Arc::clone(&canary));
+        let (client, canary, executor) = (client.clone(), Arc::clone(&canary), Arc::clone(&prove));
         async move {
             if client.connection_state() != ConnectionState::Connected {
                 return Err("NATS cannot be reached".to_owned());
             }
+            executor.require_durable().await.map_err(|fault| fault.to_string())?;
             canary.sing().await
         }
     };

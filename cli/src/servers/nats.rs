@@ -116,6 +116,12 @@ impl Nats {
         Ok(())
     }
 
+    /// The same with other options; its folder and its ports stay.
+    pub async fn restart_with(&mut self, options: &NatsOptions) -> anyhow::Result<()> {
+        config::write(&self.dir, options, self.client_port, self.monitor_port)?;
+        self.restart().await
+    }
+
     pub async fn stop(self) {
         self.process.stop(STOP_PATIENCE).await;
     }

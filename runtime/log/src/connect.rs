@@ -1,8 +1,10 @@
 //! A connection to NATS.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event};
+use tokio::sync::Notify;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,19 +22,47 @@ pub enum LogError {
     Refused(&'static str, String),
 }
 
+/// Tells one listener of every new connection. An event may be lost, so whoever must not miss one compares the client's count
+/// of connections too.
+#[derive(Clone, Default)]
+pub struct Connected(Arc<Notify>);
+
+impl Connected {
+    /// Waits until the client was connected since this was last asked.
+    pub async fn again(&self) {
+        self.0.notified().await;
+    }
+}
+
 /// Connects once; later losses of the connection are mended by themselves.
 pub async fn connect(url: &str, name: &str) -> Result<Client, LogError> {
+    connect_and_tell(url, name).await.map(|(client, _)| client)
+}
+
+/// The same, for one who must know of reconnects.
+pub async fn connect_and_tell(url: &str, name: &str) -> Result<(Client, Connected), LogError> {
+    let connected = Connected::default();
+    let told = connected.clone();
     let options = ConnectOptions::new()
         .name(name)
         .connection_timeout(CONNECT_TIMEOUT)
         .request_timeout(Some(REQUEST_TIMEOUT))
-        .event_callback(|event| async move { note(&event) });
-    options.connect(url).await.map_err(|error| LogError::Connect { url: without_credentials(url), cause: error.kind() })
+        .event_callback(move |event| {
+            note(&event, &told);
+            std::future::ready(())
+        });
+    let client = options.connect(url).await;
+    let refused =
+        |error: async_nats::ConnectError| LogError::Connect { url: without_credentials(url), cause: error.kind() };
+    Ok((client.map_err(refused)?, connected))
 }
 
-fn note(event: &Event) {
+fn note(event: &Event, connected: &Connected) {
     match event {
-        Event::Connected => tracing::debug!("connected to NATS"),
+        Event::Connected => {
+            connected.0.notify_one();
+            tracing::debug!("connected to NATS");
+        }
         Event::Disconnected | Event::Closed => tracing::warn!("disconnected from NATS"),
         other @ (Event::LameDuckMode
         | Event::Draining

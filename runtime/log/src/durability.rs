@@ -1,15 +1,15 @@
 //! What an acknowledged append survives: proved by asking the servers, or declared by the operator, never assumed.
 
+mod monitor;
+mod proof;
+
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
-use runtime::http_client::HttpClient;
-use serde::Deserialize;
+pub use proof::{DurabilityProof, Unproved};
 
 use crate::stream::LogInfo;
 
-const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Replicas from which on one lost machine loses nothing.
 const REPLICATED_FROM: usize = 3;
 
@@ -63,57 +63,44 @@ impl FromStr for Declared {
 }
 
 /// The log loses acknowledged commits when a machine loses power.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error(
-    "the log is not durable: {0}. Start nats-server with `jetstream {{ sync_interval: always }}` and set NATS_MONITOR_URL to \
+    "the log is not durable: {why}. Start nats-server with `jetstream {{ sync_interval: always }}` and set NATS_MONITOR_URL to \
      its monitoring address (several, comma-separated, in a cluster), or give the stream EVT three replicas, or set \
      KEEPSAKE_DURABILITY=attested when the operator vouches for it, or =relaxed to accept the loss"
 )]
-pub struct NotDurable(String);
+pub struct NotDurable {
+    why: String,
+    seen: bool,
+}
+
+impl NotDurable {
+    fn seen(why: String) -> Self {
+        Self { why, seen: true }
+    }
+
+    fn unseen(why: String) -> Self {
+        Self { why, seen: false }
+    }
+
+    /// Whether the servers showed it themselves; else one did not answer, and may yet.
+    fn is_seen(&self) -> bool {
+        self.seen
+    }
+
+    /// What the log survives all the same: by its replicas, or by the operator's word.
+    fn unless(self, log: &LogInfo, declared: Option<Declared>) -> Result<Durability, Self> {
+        match declared {
+            _ if log.replicas >= REPLICATED_FROM => Ok(Durability::Replicated),
+            Some(Declared::Attested) => Ok(Durability::Attested),
+            Some(Declared::Relaxed) => Ok(Durability::Relaxed),
+            None => Err(self),
+        }
+    }
+}
 
 /// The level of the log, or why it is less than what can be promised. `monitors` are the servers' monitoring URLs.
 pub async fn probe(log: &LogInfo, monitors: &[String], declared: Option<Declared>) -> Result<Durability, NotDurable> {
-    let fault = match every_server_syncs(monitors, log.replicas).await {
-        Ok(()) => return Ok(Durability::Fsync),
-        Err(fault) => fault,
-    };
-    match declared {
-        _ if log.replicas >= REPLICATED_FROM => Ok(Durability::Replicated),
-        Some(Declared::Attested) => Ok(Durability::Attested),
-        Some(Declared::Relaxed) => Ok(Durability::Relaxed),
-        None => Err(NotDurable(fault)),
-    }
-}
-
-async fn every_server_syncs(monitors: &[String], replicas: usize) -> Result<(), String> {
-    if monitors.len() < replicas {
-        return Err(format!("NATS_MONITOR_URL names {} of {replicas} servers", monitors.len()));
-    }
-    let http = HttpClient::new(PROBE_TIMEOUT);
-    for monitor in monitors {
-        let unseen = |error: &dyn fmt::Display| format!("{monitor} does not show its configuration ({error})");
-        let url = format!("{}/varz", monitor.trim_end_matches('/'));
-        let answer = http.get(&url, &[]).await.map_err(|error| unseen(&error))?;
-        let varz: Varz = serde_json::from_slice(&answer.body).map_err(|error| unseen(&error))?;
-        if !varz.jetstream.config.sync_always {
-            return Err(format!("{monitor} acknowledges before it has written to disk"));
-        }
-    }
-    Ok(())
-}
-
-#[derive(Deserialize)]
-struct Varz {
-    jetstream: JetStreamVarz,
-}
-
-#[derive(Deserialize)]
-struct JetStreamVarz {
-    config: JetStreamConfig,
-}
-
-#[derive(Deserialize)]
-struct JetStreamConfig {
-    #[serde(default)]
-    sync_always: bool,
+    let synced = monitor::ask(monitors).await.judge(log).map(|()| Durability::Fsync);
+    synced.or_else(|fault| fault.unless(log, declared))
 }

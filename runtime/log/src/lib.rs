@@ -8,5 +8,5 @@ pub mod leader;
 pub mod read;
 pub mod stream;
 
-pub use connect::{LogError, connect};
+pub use connect::{LogError, connect, connect_and_tell};
 pub use stream::LogInfo;

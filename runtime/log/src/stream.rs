@@ -1,5 +1,7 @@
 //! The stream that holds the log, and what makes it one: guarded, never trimmed, never purged.
 
+mod settings;
+
 use std::collections::HashMap;
 
 use async_nats::Client;
@@ -33,14 +35,22 @@ pub struct LogInfo {
     /// Position of the last commit; 0 when there is none.
     pub last_position: u64,
     pub replicas: usize,
+    /// Names of the servers that keep a copy; none when the stream was only just made.
+    pub peers: Vec<String>,
 }
 
-/// Makes the stream; one that is there already is left as it is.
+/// Makes the stream; one that is there already is left as it is, and refused when it is no log.
 pub async fn ensure(client: &Client, options: StreamOptions) -> Result<LogInfo, LogError> {
     if let Some(info) = find(client).await? {
         return Ok(info);
     }
-    let config = Config {
+    let made = jetstream::new(client.clone()).create_stream(settings_of(options)).await;
+    let made = made.map_err(|error| refused(&error, options))?;
+    info_of(made.cached_info())
+}
+
+fn settings_of(options: StreamOptions) -> Config {
+    Config {
         name: LOG_STREAM.to_owned(),
         subjects: vec![LOG_SUBJECTS.to_owned()],
         description: Some("The log: one commit per command, one subject per owner".to_owned()),
@@ -54,10 +64,7 @@ pub async fn ensure(client: &Client, options: StreamOptions) -> Result<LogInfo, 
         deny_purge: true,
         metadata: HashMap::from([(LOG_ID.to_owned(), runtime::clock::random_id().to_string())]),
         ..Config::default()
-    };
-    let made = jetstream::new(client.clone()).create_stream(config).await;
-    let made = made.map_err(|error| refused(&error, options))?;
-    info_of(made.cached_info())
+    }
 }
 
 fn refused(error: &CreateStreamError, options: StreamOptions) -> LogError {
@@ -92,11 +99,24 @@ fn is_missing(kind: &GetStreamErrorKind) -> bool {
 }
 
 fn info_of(info: &Info) -> Result<LogInfo, LogError> {
-    let without_id =
-        || LogError::Refused("the stream EVT", "has no log_id, so `keepsake migrate` did not make it".to_owned());
+    let mut faults = settings::faults(&info.config);
+    let log_id = info.config.metadata.get(LOG_ID).cloned().unwrap_or_default();
+    if log_id.is_empty() {
+        faults.push("it has no log_id, so `keepsake migrate` did not make it".to_owned());
+    }
+    if !faults.is_empty() {
+        let what = format!(
+            "{}; correct it with `nats stream edit {LOG_STREAM}`, or give Keepsake a NATS account of its own",
+            faults.join("; ")
+        );
+        return Err(LogError::Refused("the stream EVT is no log that keeps every commit", what));
+    }
+    let cluster = info.cluster.iter();
+    let peers = cluster.flat_map(|cluster| cluster.leader.iter().chain(cluster.replicas.iter().map(|peer| &peer.name)));
     Ok(LogInfo {
-        log_id: info.config.metadata.get(LOG_ID).cloned().ok_or_else(without_id)?,
+        log_id,
         last_position: info.state.last_sequence,
         replicas: info.config.num_replicas,
+        peers: peers.cloned().collect(),
     })
 }
