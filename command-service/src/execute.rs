@@ -153,7 +153,7 @@ impl Executor {
             Appended::At(position) => {
                 let (commit, after) = draft.stored(position);
                 self.store.keep(subject, after);
-                Progress::Done(self.reply(resolved, Original { position, commit }, false))
+                Progress::Done(reply(resolved, Original { position, commit }, false))
             }
             Appended::Conflict(last) => Progress::Outrun(last.map_or(Reach::Leader, Reach::Position)),
             Appended::Unclear => {
@@ -177,7 +177,7 @@ impl Executor {
         decided?;
         let (facet, _) = resolved.request.command.name();
         let commit = Commit { version: loaded.version(facet), ..Commit::default() };
-        Ok(Progress::Done(self.reply(resolved, Original { position: loaded.head, commit }, false)))
+        Ok(Progress::Done(reply(resolved, Original { position: loaded.head, commit }, false)))
     }
 
     /// The answer the command got when it was carried out; `ours` when that was a moment ago, by this very sending.
@@ -190,22 +190,23 @@ impl Executor {
         if original.commit.request_hash != commit::request_hash(&self.vault, resolved.request).await? {
             return Err(Fault::IdReused);
         }
-        Ok(Progress::Done(self.reply(resolved, original, !ours)))
+        Ok(Progress::Done(reply(resolved, original, !ours)))
     }
+}
 
-    fn reply(&self, resolved: &Resolved<'_>, original: Original, replayed: bool) -> Reply {
-        let Resolved { request, subject, .. } = resolved;
-        let Original { position, commit } = original;
-        Reply {
-            id: request.id.clone(),
-            guest_id: if subject.owner.is_guest() { subject.owner.to_string() } else { String::new() },
-            position,
-            version: commit.version,
-            events: commit.events.into_iter().map(|event| EventId { id: event.id, r#type: event.r#type }).collect(),
-            durability: String::new(),
-            replayed,
-            consistency_token: proto::token::write(position),
-        }
+/// What the caller is told, but for the durability, which is named last.
+fn reply(resolved: &Resolved<'_>, original: Original, replayed: bool) -> Reply {
+    let Resolved { request, subject, .. } = resolved;
+    let Original { position, commit } = original;
+    Reply {
+        id: request.id.clone(),
+        guest_id: if subject.owner.is_guest() { subject.owner.to_string() } else { String::new() },
+        position,
+        version: commit.version,
+        events: commit.events.into_iter().map(|event| EventId { id: event.id, r#type: event.r#type }).collect(),
+        durability: String::new(),
+        replayed,
+        consistency_token: proto::token::write(position),
     }
 }
 

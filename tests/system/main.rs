@@ -11,6 +11,7 @@ mod isolation;
 mod path;
 mod privacy;
 mod projections;
+mod reproof;
 mod snapshots;
 mod up;
 mod vault;
