@@ -67,8 +67,9 @@ impl EventStore {
         if let Some(loaded) = self.cache.get(subject) {
             return Ok(loaded);
         }
-        let loaded = Load::new(&self.client, &self.vault, subject).await?.cold().await?;
-        Ok(self.keep(subject, loaded))
+        // Boxed, as every seldom way is: what a command carries with it in memory is the way it usually takes.
+        let load = Box::pin(async { Load::new(&self.client, &self.vault, subject).await?.cold().await });
+        Ok(self.keep(subject, load.await?))
     }
 
     /// The owner once more, as far as asked for at least.
@@ -85,8 +86,8 @@ impl EventStore {
         if target <= known.head {
             return Ok(self.keep(subject, known.clone()));
         }
-        let loaded = Load::new(&self.client, &self.vault, subject).await?.up_to(known, target).await?;
-        Ok(self.keep(subject, loaded))
+        let load = Box::pin(async { Load::new(&self.client, &self.vault, subject).await?.up_to(known, target).await });
+        Ok(self.keep(subject, load.await?))
     }
 
     /// The owner's last position by the word of the stream's leader. A refusal rests on this; an append has its guard.
@@ -101,7 +102,10 @@ impl EventStore {
         loaded: &Loaded,
         command_id: &str,
     ) -> Result<Option<Original>, Fault> {
-        history::find(&self.client, subject, command_id, loaded.commands.recall(command_id)).await
+        match loaded.commands.recall(command_id) {
+            memory if memory.is_empty() => Ok(None),
+            memory => Box::pin(history::find(&self.client, subject, command_id, memory)).await,
+        }
     }
 
     /// Appends the commit if `expected` is still the owner's last position.

@@ -85,7 +85,7 @@ impl Executor {
             self.tenants.require(&self.store, &self.queue, &request.tenant).await?;
         }
         if target::may_be_new(&request.command) {
-            self.store.require_complete_vault().await?;
+            Box::pin(self.store.require_complete_vault()).await?;
         }
         let Target { owner, addressed_as } = target::find(&self.vault, request).await?;
         require_owner(request.owner.as_deref(), &owner)?;
@@ -122,7 +122,7 @@ impl Executor {
             if attempt < ATTEMPTS {
                 // Whoever came first may not be through yet: on a cluster its append is under way for a while.
                 tokio::time::sleep(PAUSE * (attempt - 1)).await;
-                let caught_up = self.store.catch_up(&resolved.subject, &loaded, reach).await;
+                let caught_up = Box::pin(self.store.catch_up(&resolved.subject, &loaded, reach)).await;
                 loaded = caught_up.map_err(|fault| ours.settle(fault))?;
             }
         }
@@ -133,7 +133,7 @@ impl Executor {
     async fn attempt(&self, resolved: &Resolved<'_>, loaded: &Loaded, ours: &mut Ours) -> Result<Progress, Fault> {
         let Resolved { request, subject, .. } = resolved;
         if let Some(original) = self.store.original(subject, loaded, &request.id).await? {
-            return self.original_answer(resolved, original, ours.maybe_stored).await;
+            return Box::pin(self.original_answer(resolved, original, ours.maybe_stored)).await;
         }
         let draft = match ours.unclear.take() {
             // Nothing has come in between: the same bytes again, and the guard stores them once.
@@ -145,7 +145,7 @@ impl Executor {
                         let keys = self.store.keys_of(subject).await?;
                         commit::draft(&self.vault, resolved, loaded, keys.as_deref(), &events, &context).await?
                     }
-                    nothing => return self.answer_without_append(resolved, loaded, nothing.map(drop)).await,
+                    nothing => return Box::pin(self.answer_without_append(resolved, loaded, nothing.map(drop))).await,
                 }
             }
         };

@@ -52,11 +52,11 @@ pub(crate) async fn find(vault: &Vault, request: &Request) -> Result<Target, Fau
             // What no state would accept must not reach the register.
             State::default().decide(command, &Context { now: runtime::clock::now() })?;
             if register.identifier.is_empty() {
-                return anonymous(vault, tenant, id).await;
+                return Box::pin(anonymous(vault, tenant, id)).await;
             }
             let known_as = parse("identifier", &register.namespace, &register.identifier)?;
             let proposed = Owner::guest(runtime::clock::random_id().as_u128());
-            let owner = vault.register(tenant, &known_as, proposed).await?;
+            let owner = Box::pin(vault.register(tenant, &known_as, proposed)).await?;
             Ok(Target { owner, addressed_as: Some(known_as) })
         }
         Command::Interactions(InteractionsCommand::Record(record)) => {

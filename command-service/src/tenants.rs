@@ -23,6 +23,10 @@ impl Tenants {
         if self.0.read().unwrap_or_else(PoisonError::into_inner).contains(tenant) {
             return Ok(());
         }
+        Box::pin(self.ask(store, queue, tenant)).await
+    }
+
+    async fn ask(&self, store: &EventStore, queue: &Arc<TurnQueue<LogSubject>>, tenant: &Tenant) -> Result<(), Fault> {
         let subject = LogSubject::new(tenant.clone(), Owner::tenant());
         let mut place = queue.enter(subject.clone());
         place.turn().await;

@@ -12,3 +12,7 @@ pub mod telemetry;
 pub mod tenant;
 
 pub use process::Running;
+
+/// A command is some hundred small allocations on several threads at once, which the system's allocator makes wait for each other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

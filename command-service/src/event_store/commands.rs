@@ -38,6 +38,12 @@ pub(crate) struct Memory {
     pub(crate) before: Option<u64>,
 }
 
+impl Memory {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.at.is_empty() && self.before.is_none()
+    }
+}
+
 impl Commands {
     pub(crate) fn remember(&mut self, command_id: &str, position: u64) {
         self.last.push_back((hash(command_id), position));

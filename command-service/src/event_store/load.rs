@@ -110,6 +110,5 @@ pub(super) async fn keys_of(vault: &Vault, subject: &LogSubject) -> Result<Optio
     if !subject.owner.is_guest() {
         return Ok(None);
     }
-    let guest = (subject.tenant.clone(), subject.owner.clone());
-    Ok(vault.keys_of(std::slice::from_ref(&guest)).await?.remove(&guest))
+    Ok(vault.keys(&subject.tenant, &subject.owner).await?)
 }

@@ -88,6 +88,15 @@ impl Vault {
         Ok(owner)
     }
 
+    /// The keys of one guest; `None` when it has none.
+    pub async fn keys(&self, tenant: &Tenant, guest: &Owner) -> Result<Option<Arc<GuestKeys>>, VaultError> {
+        let guest = (tenant.clone(), guest.clone());
+        if let Some(keys) = self.0.keys.get(&guest) {
+            return Ok(Some(keys));
+        }
+        Ok(Box::pin(self.keys_of(std::slice::from_ref(&guest))).await?.remove(&guest))
+    }
+
     /// The keys of many guests in one question; guests without keys are absent.
     pub async fn keys_of(
         &self,

@@ -129,7 +129,8 @@ impl Vault {
 
     /// The rows a statement gives.
     pub(crate) async fn rows(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, VaultError> {
-        self.ask(async |asked| asked.query(&asked.prepare_cached(sql).await?, parameters).await).await
+        // Boxed: what a command carries with it in memory is the way past the caches' hits, not this one.
+        Box::pin(self.ask(async |asked| asked.query(&asked.prepare_cached(sql).await?, parameters).await)).await
     }
 
     /// Asks the database one thing, within the time limit; a connection that did not answer in time is not used again.
