@@ -1,6 +1,9 @@
-//! A whole Keepsake for one test: its own nats-server, its own databases on a Postgres shared by the tests of this run.
+//! A whole Keepsake for one test: its own nats-servers, its own databases on a Postgres shared by the tests of this run.
 
 pub mod client;
+pub mod cluster;
+pub mod history;
+pub mod log;
 pub mod postgres;
 pub mod services;
 pub mod wait;
@@ -9,11 +12,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use keepsake_cli::migrate::{self, MigrateArgs};
-use keepsake_cli::servers::{Nats, NatsOptions, Tools};
+use keepsake_cli::servers::{NatsOptions, Tools};
 use runtime::config::Secret;
 use tempfile::TempDir;
 
 pub use client::Client;
+pub use cluster::Cluster;
+pub use history::History;
 pub use services::{InProcess, Processes, Service};
 pub use wait::{eventually, eventually_within};
 
@@ -21,17 +26,37 @@ const LOG_MAX_BYTES: i64 = 4 << 30;
 
 /// The servers of one test, migrated, with no service running yet.
 pub struct World {
-    pub nats: Nats,
+    pub nats: Cluster,
     pub database: postgres::Databases,
     folder: TempDir,
+    durability: Option<&'static str>,
 }
 
 impl World {
+    /// One nats-server, which writes to disk before it acknowledges.
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let options = NatsOptions::new(folder.path().join("nats"));
-        let nats = Nats::start(&tools(), &options).await.expect("nats-server starts");
-        let world = Self { nats, database: postgres::fresh().await, folder };
+        let nats = Cluster::single(NatsOptions::new(folder.path().join("nats"))).await;
+        Self::migrated(nats, folder, None).await
+    }
+
+    /// Three nats-servers, the log on each of them.
+    pub async fn start_replicated() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let nats = Cluster::of_three(&folder.path().join("nats")).await;
+        Self::migrated(nats, folder, None).await
+    }
+
+    /// One nats-server that acknowledges what is not on disk yet, and services that were told to accept that.
+    pub async fn start_relaxed() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = NatsOptions { sync_always: false, ..NatsOptions::new(folder.path().join("nats")) };
+        let nats = Cluster::single(options).await;
+        Self::migrated(nats, folder, Some("relaxed")).await
+    }
+
+    async fn migrated(nats: Cluster, folder: TempDir, durability: Option<&'static str>) -> Self {
+        let world = Self { nats, database: postgres::fresh().await, folder, durability };
         std::fs::write(world.key_file(), [7; 32]).expect("writes");
         migrate::run(&world.migration()).await.expect("migrates");
         world
@@ -41,7 +66,7 @@ impl World {
         self.folder.path()
     }
 
-    fn key_file(&self) -> PathBuf {
+    pub fn key_file(&self) -> PathBuf {
         self.folder().join("kek")
     }
 
@@ -55,7 +80,7 @@ impl World {
             vault_keeper_url: secret(&self.database.vault_keeper),
             vault_opener_url: secret(&self.database.vault_opener),
             vault_lookup_url: secret(&self.database.vault_lookup),
-            log_replicas: 1,
+            log_replicas: self.nats.replicas(),
             log_max_bytes: LOG_MAX_BYTES,
         }
     }
@@ -74,6 +99,7 @@ impl World {
             ("KEEPSAKE_VAULT_URL".to_owned(), vault_url.clone()),
             ("KEEPSAKE_KEK_FILE".to_owned(), self.key_file().display().to_string()),
         ]);
+        environment.extend(self.durability.map(|level| ("KEEPSAKE_DURABILITY".to_owned(), level.to_owned())));
         environment.extend(database_url.map(|url| ("KEEPSAKE_DATABASE_URL".to_owned(), url.clone())));
         environment
     }

@@ -62,8 +62,13 @@ impl Client {
     }
 
     pub async fn send(&self, command: &str, id: Option<&str>, json: &str) -> Outcome {
+        self.send_within(commander::PATIENT, command, id, json).await
+    }
+
+    /// Sends a command and waits this long for its answer.
+    pub async fn send_within(&self, wait: Duration, command: &str, id: Option<&str>, json: &str) -> Outcome {
         let subject = format!("cmd.{}.{command}", self.tenant);
-        commander::send(&self.nats, &subject, id, Bytes::from(json.to_owned()), commander::PATIENT).await
+        commander::send(&self.nats, &subject, id, Bytes::from(json.to_owned()), wait).await
     }
 
     /// Sends a command as protobuf and reads the reply as protobuf.

@@ -1,11 +1,11 @@
 //! The three services: inside the test's process, or as processes of their own that can be killed.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use keepsake_cli::servers::port;
 use runtime::Running;
 use runtime::config::Env;
 use runtime::http_client::HttpClient;
@@ -147,8 +147,7 @@ impl Processes {
     }
 }
 
-/// A port that was free a moment ago; the service keeps it over restarts.
+/// A port that was free a moment ago; the service keeps it over restarts, so it is none that an outgoing connection gets.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("bound").port()
+    port::pick(None, "a service", "KEEPSAKE_HTTP_ADDR").expect("a free port")
 }

@@ -29,7 +29,7 @@ pub fn next_free(preferred: u16) -> anyhow::Result<u16> {
 }
 
 /// Whether a server failed because somebody took its port after we had found it free.
-pub(crate) fn was_taken(error: &anyhow::Error) -> bool {
+pub fn was_taken(error: &anyhow::Error) -> bool {
     format!("{error:#}").to_ascii_lowercase().contains("address already in use")
 }
 

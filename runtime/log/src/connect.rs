@@ -34,7 +34,8 @@ impl Connected {
     }
 }
 
-/// Connects once; later losses of the connection are mended by themselves.
+/// Connects once, to whichever server of a comma-separated list answers; later losses of the connection are mended by
+/// themselves.
 pub async fn connect(url: &str, name: &str) -> Result<Client, LogError> {
     connect_and_tell(url, name).await.map(|(client, _)| client)
 }
@@ -51,7 +52,8 @@ pub async fn connect_and_tell(url: &str, name: &str) -> Result<(Client, Connecte
             note(&event, &told);
             std::future::ready(())
         });
-    let client = options.connect(url).await;
+    let servers: Vec<&str> = url.split(',').map(str::trim).collect();
+    let client = options.connect(servers).await;
     let refused =
         |error: async_nats::ConnectError| LogError::Connect { url: without_credentials(url), cause: error.kind() };
     Ok((client.map_err(refused)?, connected))
@@ -72,12 +74,13 @@ fn note(event: &Event, connected: &Connected) {
     }
 }
 
-/// A URL as it may be printed.
-fn without_credentials(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
+/// A URL, or a list of them, as it may be printed.
+fn without_credentials(urls: &str) -> String {
+    let each = urls.split(',').map(|url| match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
         _ => url.to_owned(),
-    }
+    });
+    each.collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -88,5 +91,6 @@ mod tests {
     fn a_url_is_printed_without_its_password() {
         assert_eq!(without_credentials("nats://user:secret@host:4222"), "nats://host:4222");
         assert_eq!(without_credentials("nats://host:4222"), "nats://host:4222");
+        assert_eq!(without_credentials("nats://user:secret@a:1,nats://user:secret@b:2"), "nats://a:1,nats://b:2");
     }
 }

@@ -1,0 +1,124 @@
+//! The nats-servers of one test: one, or three that each keep the whole log.
+
+use std::path::Path;
+
+use async_nats::Client;
+use async_nats::jetstream::{self, stream::ClusterInfo};
+use futures_util::future::{join_all, try_join_all};
+use keepsake_cli::servers::{Nats, NatsOptions, port};
+use proto::subject::LOG_STREAM;
+
+use super::{eventually, tools};
+
+const REPLICAS: usize = 3;
+/// How often the ports of the routes may turn out to be taken.
+const ATTEMPTS: usize = 5;
+
+/// Running servers; each is named by its place.
+pub struct Cluster {
+    servers: Vec<Nats>,
+}
+
+impl Cluster {
+    pub async fn single(options: NatsOptions) -> Self {
+        let server = Nats::start(&tools(), &options).await.expect("nats-server starts");
+        Self { servers: vec![server] }
+    }
+
+    /// Three servers that know each other, with folders below `dir`; each is well only when they have found a leader.
+    pub async fn of_three(dir: &Path) -> Self {
+        for attempt in 1.. {
+            match try_join_all(options_of_three(dir, attempt).iter().map(|options| start(options))).await {
+                Ok(servers) => return Self { servers },
+                Err(error) if attempt < ATTEMPTS && port::was_taken(&error) => {}
+                Err(error) => panic!("three nats-servers start: {error:#}"),
+            }
+        }
+        unreachable!("the last attempt has panicked")
+    }
+
+    /// How many copies of the log these servers keep.
+    pub fn replicas(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// Every server's URL, comma-separated.
+    pub fn url(&self) -> String {
+        self.servers.iter().map(Nats::url).collect::<Vec<_>>().join(",")
+    }
+
+    /// Every server's monitoring URL, comma-separated.
+    pub fn monitor_url(&self) -> String {
+        self.servers.iter().map(Nats::monitor_url).collect::<Vec<_>>().join(",")
+    }
+
+    pub fn server(&self, which: usize) -> &Nats {
+        &self.servers[which]
+    }
+
+    /// Ends a server as a crash would, and waits until it is gone.
+    pub async fn kill_9(&mut self, which: usize) {
+        self.servers[which].kill_9().await;
+    }
+
+    /// Starts a killed server again, on the same ports and files.
+    pub async fn restart(&mut self, which: usize) {
+        let killed = self.servers[which].pid();
+        self.servers[which].restart().await.expect("nats-server starts again");
+        assert_ne!(self.servers[which].pid(), killed, "another process");
+    }
+
+    /// Which server leads the log, once one does.
+    pub async fn leader(&self, client: &Client) -> usize {
+        eventually("the log has a leader", async || {
+            let leader = cluster_info(client).await?.leader?;
+            (0..self.replicas()).find(|which| name(*which) == leader)
+        })
+        .await
+    }
+
+    /// Waits until the log has a leader and every other server has all that the leader has.
+    pub async fn until_current(&self, client: &Client) {
+        let followers = self.replicas() - 1;
+        eventually("every replica of the log is current", async || {
+            let info = cluster_info(client).await?;
+            let current = info.replicas.iter().filter(|replica| replica.current && !replica.offline).count();
+            (info.leader.is_some() && current == followers).then_some(())
+        })
+        .await;
+    }
+
+    pub async fn stop(self) {
+        join_all(self.servers.into_iter().map(Nats::stop)).await;
+    }
+}
+
+async fn cluster_info(client: &Client) -> Option<ClusterInfo> {
+    jetstream::new(client.clone()).get_stream(LOG_STREAM).await.ok()?.cached_info().cluster.clone()
+}
+
+async fn start(options: &NatsOptions) -> anyhow::Result<Nats> {
+    Nats::start(&tools(), options).await
+}
+
+fn name(which: usize) -> String {
+    format!("n{which}")
+}
+
+fn options_of_three(dir: &Path, attempt: usize) -> Vec<NatsOptions> {
+    let free = || port::pick(None, "a route", "no option").expect("a free port");
+    let ports: Vec<u16> = std::iter::repeat_with(free).take(REPLICAS).collect();
+    let routes: Vec<String> = ports.iter().map(|port| format!("\"nats-route://127.0.0.1:{port}\"")).collect();
+    // A name of its own: a server that finds a stranger behind a peer's port must not join it.
+    let cluster = format!("tests-{}", ports[0]);
+    let options = |which: usize| NatsOptions {
+        further_config: format!(
+            "server_name: {}\ncluster {{\n  name: {cluster}\n  listen: \"127.0.0.1:{}\"\n  routes: [{}]\n}}",
+            name(which),
+            ports[which],
+            routes.join(", ")
+        ),
+        ..NatsOptions::new(dir.join(format!("{attempt}-{which}")))
+    };
+    (0..REPLICAS).map(options).collect()
+}

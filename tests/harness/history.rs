@@ -1,0 +1,60 @@
+//! What callers were told, each after asking until it was settled.
+
+use std::time::Duration;
+
+use keepsake_cli::commander::{Outcome, Problem};
+use proto::Reply;
+
+use super::{Client, eventually_within};
+
+/// Shorter than the service's own patience, so that a command is also sent again while it is still under way.
+const WAIT: Duration = Duration::from_secs(2);
+const DEADLINE: Duration = Duration::from_mins(2);
+
+/// Commands and how they ended.
+#[derive(Debug, Default)]
+pub struct History {
+    pub accepted: Vec<Reply>,
+    /// Command ids and why they were refused for good.
+    pub refused: Vec<(String, Problem)>,
+    /// How often a command had to be sent again.
+    pub resent: u64,
+}
+
+impl History {
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.accepted.extend(other.accepted);
+        self.refused.extend(other.refused);
+        self.resent += other.resent;
+        self
+    }
+}
+
+impl FromIterator<Self> for History {
+    fn from_iter<I: IntoIterator<Item = Self>>(histories: I) -> Self {
+        histories.into_iter().fold(Self::default(), Self::and)
+    }
+}
+
+/// Sends a command under one id until its outcome is known: carried out, or refused for good.
+pub async fn insist(client: &Client, command: &str, id: &str, json: &str) -> History {
+    let mut history = History::default();
+    eventually_within(DEADLINE, &format!("{command} {id} is settled"), async || {
+        match client.send_within(WAIT, command, Some(id), json).await {
+            Outcome::Accepted(reply) => {
+                history.accepted.push(serde_json::from_slice(&reply).expect("a reply"));
+                return Some(());
+            }
+            Outcome::Refused { problem, .. } if !problem.is_worth_retrying() => {
+                history.refused.push((id.to_owned(), problem));
+                return Some(());
+            }
+            Outcome::Refused { .. } | Outcome::NoAnswer(_) => {}
+        }
+        history.resent += 1;
+        None
+    })
+    .await;
+    history
+}

@@ -1,0 +1,139 @@
+//! What one instance has done, every other one knows at once: none refuses by what it remembers.
+
+use axum::http::{Method, StatusCode};
+use proto::subject::Owner;
+use runtime::Running;
+use runtime::config::Secret;
+use serde_json::Value;
+use vault::Vault;
+
+use keepsake_tests::harness::{Client, World, services};
+
+const ROUNDS: u32 = 100;
+const RECORD: &str = r#"{"kind":"product.viewed"}"#;
+
+/// Two instances, and a caller of each.
+struct Two {
+    world: World,
+    instances: [Running; 2],
+    here: Client,
+    there: Client,
+}
+
+impl Two {
+    async fn start(world: World) -> Self {
+        let instances = [services::command(&world).await, services::command(&world).await];
+        let [here, there] = &instances;
+        let here = Client::new(&world, &here.url(), "demo").await;
+        let there = Client::new(&world, &there.url(), "demo").await;
+        here.provision().await;
+        Self { world, instances, here, there }
+    }
+
+    async fn stop(self) {
+        for instance in self.instances {
+            instance.stop().await.expect("stops");
+        }
+    }
+}
+
+async fn record(client: &Client, guest: &str) -> (StatusCode, Value) {
+    client.post(&format!("/api/v1/guests/{guest}/interactions"), RECORD).await
+}
+
+async fn register(client: &Client, user_id: &str) {
+    let (status, body) = client.post("/users", &format!(r#"{{"user_id":"{user_id}"}}"#)).await;
+    assert_eq!(status, StatusCode::CREATED, "{body}");
+}
+
+async fn refused(client: &Client, guest: &str, code: &str) {
+    let (status, body) = record(client, guest).await;
+    assert_eq!((status, &body["code"]), (StatusCode::NOT_FOUND, &code.into()), "{guest}: {body}");
+}
+
+async fn accepted(client: &Client, guest: &str) {
+    let (status, body) = record(client, guest).await;
+    assert_eq!(status, StatusCode::CREATED, "{guest}: {body}");
+}
+
+async fn a_registration_is_known_at_once(world: World) {
+    let two = Two::start(world).await;
+    for round in 0..ROUNDS {
+        let guest = format!("guest-{round}");
+        register(&two.here, &guest).await;
+        accepted(&two.there, &guest).await;
+    }
+    two.stop().await;
+}
+
+async fn a_refusal_is_not_remembered(world: World) {
+    let two = Two::start(world).await;
+    for round in 0..ROUNDS {
+        let guest = format!("guest-{round}");
+        refused(&two.there, &guest, "guest_not_found").await;
+        register(&two.here, &guest).await;
+        accepted(&two.there, &guest).await;
+    }
+    two.stop().await;
+}
+
+/// The id a registration without identifier will get, known beforehand to whoever holds the keys.
+async fn foretold(world: &World, command_id: &str) -> Owner {
+    let vault = Vault::connect(&Secret::new(world.database.vault_keeper.clone()), &world.key_file()).expect("connects");
+    vault.tenant_secret(&"demo".parse().expect("a tenant")).await.expect("a secret").guest_of_command(command_id)
+}
+
+async fn a_refusal_of_an_id_of_ours_is_not_remembered(world: World) {
+    let two = Two::start(world).await;
+    for round in 0..ROUNDS {
+        let id = format!("anonymous-{round}");
+        let guest = foretold(&two.world, &id).await;
+        refused(&two.there, guest.as_str(), "guest_not_found").await;
+        let headers = [("X-Tenant-ID", "demo"), ("Content-Type", "application/json"), ("Idempotency-Key", id.as_str())];
+        let answer = two.here.http(Method::POST, "/users", &headers, "{}").await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.body);
+        accepted(&two.there, guest.as_str()).await;
+    }
+    two.stop().await;
+}
+
+async fn a_tenant_is_known_at_once(world: World) {
+    let two = Two::start(world).await;
+    for round in 0..ROUNDS {
+        let tenant = format!("tenant-{round}");
+        let (here, there) = (two.here.of(&tenant), two.there.of(&tenant));
+        refused(&there, "ada", "tenant_unknown").await;
+        let (status, body) = here.post("/api/v1/tenants", r#"{"name":"A tenant"}"#).await;
+        assert_eq!(status, StatusCode::CREATED, "{body}");
+        refused(&there, "ada", "guest_not_found").await;
+    }
+    two.stop().await;
+}
+
+macro_rules! on_one_and_on_three {
+    ($($one:ident, $three:ident: $scenario:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $one() {
+            $scenario(World::start().await).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $three() {
+            $scenario(World::start_replicated().await).await;
+        }
+    )*};
+}
+
+on_one_and_on_three! {
+    a_guest_registered_here_is_known_there_at_once, a_guest_registered_here_is_known_there_at_once_on_three_replicas:
+        a_registration_is_known_at_once;
+    a_command_refused_here_is_accepted_once_the_guest_is_registered_there,
+    a_command_refused_here_is_accepted_once_the_guest_is_registered_there_on_three_replicas:
+        a_refusal_is_not_remembered;
+    a_guest_refused_by_our_id_is_accepted_once_registered_there,
+    a_guest_refused_by_our_id_is_accepted_once_registered_there_on_three_replicas:
+        a_refusal_of_an_id_of_ours_is_not_remembered;
+    a_tenant_refused_here_is_known_once_provisioned_there,
+    a_tenant_refused_here_is_known_once_provisioned_there_on_three_replicas:
+        a_tenant_is_known_at_once;
+}
