@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use keepsake_cli::commander::{Outcome, Problem};
 use proto::Reply;
+use tokio::time::MissedTickBehavior;
 
-use super::{Client, eventually_within};
+use super::Client;
 
 /// Shorter than the service's own patience, so that a command is also sent again while it is still under way.
 const WAIT: Duration = Duration::from_secs(2);
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Commands and how they ended.
@@ -40,21 +42,22 @@ impl FromIterator<Self> for History {
 /// Sends a command under one id until its outcome is known: carried out, or refused for good.
 pub async fn insist(client: &Client, command: &str, id: &str, json: &str) -> History {
     let mut history = History::default();
-    eventually_within(DEADLINE, &format!("{command} {id} is settled"), async || {
-        match client.send_within(WAIT, command, Some(id), json).await {
-            Outcome::Accepted(reply) => {
-                history.accepted.push(serde_json::from_slice(&reply).expect("a reply"));
-                return Some(());
+    let mut ticks = tokio::time::interval(BETWEEN_TRIES);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let settled = tokio::time::timeout(DEADLINE, async {
+        loop {
+            ticks.tick().await;
+            match client.send_within(WAIT, command, Some(id), json).await {
+                Outcome::Accepted(reply) => {
+                    return history.accepted.push(serde_json::from_slice(&reply).expect("a reply"));
+                }
+                Outcome::Refused { problem, .. } if !problem.is_worth_retrying() => {
+                    return history.refused.push((id.to_owned(), problem));
+                }
+                Outcome::Refused { .. } | Outcome::NoAnswer(_) => history.resent += 1,
             }
-            Outcome::Refused { problem, .. } if !problem.is_worth_retrying() => {
-                history.refused.push((id.to_owned(), problem));
-                return Some(());
-            }
-            Outcome::Refused { .. } | Outcome::NoAnswer(_) => {}
         }
-        history.resent += 1;
-        None
-    })
-    .await;
+    });
+    assert!(settled.await.is_ok(), "{command} {id} was not settled within {DEADLINE:?}");
     history
 }

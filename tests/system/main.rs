@@ -5,6 +5,7 @@ mod compose;
 mod concurrency;
 mod crash;
 mod docs;
+mod faults;
 mod idempotency;
 mod import;
 mod instances;
