@@ -1,18 +1,25 @@
 //! The nats-servers of one test: one, or three that each keep the whole log.
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_nats::Client;
-use async_nats::jetstream::{self, stream::ClusterInfo};
+use async_nats::jetstream::{
+    self,
+    stream::{ClusterInfo, PeerInfo},
+};
 use futures_util::future::{join_all, try_join_all};
 use keepsake_cli::servers::{Nats, NatsOptions, port};
 use proto::subject::LOG_STREAM;
+use runtime::http_client::HttpClient;
+use serde::Deserialize;
 
 use super::{eventually, tools};
 
 const REPLICAS: usize = 3;
 /// How often the ports of the routes may turn out to be taken.
 const ATTEMPTS: usize = 5;
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Running servers; each is named by its place.
 pub struct Cluster {
@@ -29,12 +36,26 @@ impl Cluster {
     pub async fn of_three(dir: &Path) -> Self {
         for attempt in 1.. {
             match try_join_all(options_of_three(dir, attempt).iter().map(|options| start(options))).await {
-                Ok(servers) => return Self { servers },
+                Ok(servers) => {
+                    let cluster = Self { servers };
+                    cluster.until_acquainted().await;
+                    return cluster;
+                }
                 Err(error) if attempt < ATTEMPTS && port::was_taken(&error) => {}
                 Err(error) => panic!("three nats-servers start: {error:#}"),
             }
         }
         unreachable!("the last attempt has panicked")
+    }
+
+    /// Waits until one server leads and knows that the others follow: before that it has no place for a stream.
+    async fn until_acquainted(&self) {
+        let http = HttpClient::new(PROBE_TIMEOUT);
+        eventually("three nats-servers know each other", async || {
+            let asked = self.servers.iter().map(|server| meta(&http, server));
+            join_all(asked).await.into_iter().flatten().any(|meta| meta.is_complete()).then_some(())
+        })
+        .await;
     }
 
     /// How many copies of the log these servers keep.
@@ -95,6 +116,25 @@ impl Cluster {
 
 async fn cluster_info(client: &Client) -> Option<ClusterInfo> {
     jetstream::new(client.clone()).get_stream(LOG_STREAM).await.ok()?.cached_info().cluster.clone()
+}
+
+/// What a server says of the group that places streams; only its leader names the others.
+#[derive(Deserialize)]
+struct Meta {
+    #[serde(default)]
+    replicas: Vec<PeerInfo>,
+}
+
+impl Meta {
+    fn is_complete(&self) -> bool {
+        self.replicas.iter().filter(|peer| peer.current && !peer.offline).count() == REPLICAS - 1
+    }
+}
+
+async fn meta(http: &HttpClient, server: &Nats) -> Option<Meta> {
+    let answer = http.get(&format!("{}/jsz", server.monitor_url()), &[]).await.ok()?;
+    let mut jsz: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+    serde_json::from_value(jsz["meta_cluster"].take()).ok()
 }
 
 async fn start(options: &NatsOptions) -> anyhow::Result<Nats> {
