@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use keepsake_cli::commander::{Outcome, Problem};
+use keepsake_cli::commander::{Outcome, PATIENT, Problem};
 use proto::Reply;
 use tokio::time::MissedTickBehavior;
 
 use super::Client;
 
-/// Shorter than the service's own patience, so that a command is also sent again while it is still under way.
-const WAIT: Duration = Duration::from_secs(2);
+/// Shorter than the service's own patience, so that a command is also sent again while it is still under way. Twice as long
+/// at each further try, up to [`PATIENT`]: callers who never slow down would keep a busy service busy with copies alone.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 const DEADLINE: Duration = Duration::from_mins(2);
 
@@ -41,13 +42,13 @@ impl FromIterator<Self> for History {
 
 /// Sends a command under one id until its outcome is known: carried out, or refused for good.
 pub async fn insist(client: &Client, command: &str, id: &str, json: &str) -> History {
-    let mut history = History::default();
+    let (mut history, mut wait) = (History::default(), FIRST_WAIT);
     let mut ticks = tokio::time::interval(BETWEEN_TRIES);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let settled = tokio::time::timeout(DEADLINE, async {
         loop {
             ticks.tick().await;
-            match client.send_within(WAIT, command, Some(id), json).await {
+            match client.send_within(wait, command, Some(id), json).await {
                 Outcome::Accepted(reply) => {
                     return history.accepted.push(serde_json::from_slice(&reply).expect("a reply"));
                 }
@@ -56,6 +57,7 @@ pub async fn insist(client: &Client, command: &str, id: &str, json: &str) -> His
                 }
                 Outcome::Refused { .. } | Outcome::NoAnswer(_) => history.resent += 1,
             }
+            wait = PATIENT.min(wait * 2);
         }
     });
     assert!(settled.await.is_ok(), "{command} {id} was not settled within {DEADLINE:?}");
