@@ -35,7 +35,7 @@ impl Cluster {
     /// Three servers that know each other, with folders below `dir`; each is well only when they have found a leader.
     pub async fn of_three(dir: &Path) -> Self {
         for attempt in 1.. {
-            match try_join_all(options_of_three(dir, attempt).iter().map(|options| start(options))).await {
+            match try_join_all(options_of_three(dir, attempt).iter().map(start)).await {
                 Ok(servers) => {
                     let cluster = Self { servers };
                     cluster.until_acquainted().await;

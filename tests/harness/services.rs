@@ -142,6 +142,11 @@ impl Processes {
         format!("http://{}", self.environments[&service]["KEEPSAKE_HTTP_ADDR"])
     }
 
+    /// Everything a service has logged since the first start.
+    pub fn logged(&self, service: Service) -> String {
+        std::fs::read_to_string(self.log(service)).expect("a log")
+    }
+
     fn log(&self, service: Service) -> PathBuf {
         self.logs.join(format!("{}.log", service.name()))
     }

@@ -65,8 +65,8 @@ async fn every_ack_follows_its_fsync() {
 async fn an_acknowledgement_before_its_fsync_is_caught() {
     let Some((trace, replies)) = watched(&World::start_relaxed().await).await else { return };
     let faults = proof::faults(&trace, &ids(&replies));
-    let caught = faults.iter().filter(|(_, fault)| *fault == Fault::AnsweredBeforeSync).count();
-    assert_eq!(faults.len(), caught, "every command was seen written and answered");
+    let (caught, unseen): (Vec<_>, Vec<_>) = faults.into_iter().partition(|(_, fault)| *fault != Fault::NotAnswered);
+    assert!(unseen.is_empty(), "{} answers were not seen: {:?}", unseen.len(), &unseen[..unseen.len().min(10)]);
     // Every two minutes that server does write to disk, and answers what is there by then.
-    assert!(caught * 2 > replies.len(), "{caught} of {}", replies.len());
+    assert!(caught.len() * 2 > replies.len(), "{} of {}", caught.len(), replies.len());
 }

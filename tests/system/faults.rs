@@ -22,11 +22,12 @@ async fn progress(load: &Load, kill: u64) {
 }
 
 /// Ends the load and holds what it was told against the log.
-async fn settled(load: Load, client: &Client) {
+async fn settled(load: Load, client: &Client, processes: &Processes) {
     let told = load.stop().await;
     assert!(told.resent > 0, "no kill met a command under way: the run proves nothing");
     log::verify(&client.nats, &told).await;
     load::expect_lawful(&told);
+    assert!(!processes.logged(Service::Command).contains("panicked"), "command-service panicked");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,7 +42,7 @@ async fn no_acknowledged_command_is_lost_or_doubled_when_command_service_is_kill
         processes.start_one(Service::Command).await;
     }
     progress(&load, 0).await;
-    settled(load, &client).await;
+    settled(load, &client, &processes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,7 +57,7 @@ async fn no_acknowledged_command_is_lost_or_doubled_when_nats_server_is_killed()
         world.nats.restart(0).await;
     }
     progress(&load, 0).await;
-    settled(load, &client).await;
+    settled(load, &client, &processes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,5 +76,5 @@ async fn no_acknowledged_command_is_lost_or_doubled_when_the_leader_of_three_is_
         world.nats.until_current(&client.nats).await;
     }
     progress(&load, 0).await;
-    settled(load, &client).await;
+    settled(load, &client, &processes).await;
 }

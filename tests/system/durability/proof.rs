@@ -43,8 +43,7 @@ fn is_sync_between(call: &Call, write: &Call, answered: usize) -> bool {
 /// The first write to a block of the log for each command id.
 fn writes(calls: &[Call]) -> HashMap<String, &Call> {
     let mut writes = HashMap::new();
-    let blocks = calls.iter().filter(|call| call.target.contains(LOG_BLOCKS) && call.target.ends_with(".blk"));
-    for call in blocks {
+    for call in calls.iter().filter(|call| call.target.contains(LOG_BLOCKS)) {
         for id in command_ids(&call.bytes) {
             writes.entry(id).or_insert(call);
         }

@@ -1,5 +1,6 @@
 //! Watches the system calls of a running process.
 
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -23,18 +24,32 @@ pub(super) struct Strace {
 impl Strace {
     /// Watches a process with all its threads; `None`, said in a sentence, when that is not possible here.
     pub(super) async fn attach(pid: u32, output: &Path) -> Option<Self> {
+        loop {
+            let strace = match Self::start(pid, output).await {
+                Ok(strace) => strace,
+                Err(why) => {
+                    eprintln!("not run: strace cannot watch nats-server here ({why})");
+                    return None;
+                }
+            };
+            if every_thread_is_watched(pid) {
+                return Some(strace);
+            }
+            // A thread that was born meanwhile would go unseen: all over again.
+            strace.detach().await;
+        }
+    }
+
+    async fn start(pid: u32, output: &Path) -> Result<Self, String> {
         let mut command = Command::new("strace");
         command.args(["-f", "-y", "-s", LONGEST_STRING, "-e", CALLS, "-p", &pid.to_string(), "-o"]).arg(output);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = match command.spawn() {
-            Ok(child) => child,
-            Err(error) => return left_out(&error.to_string()),
-        };
+        let mut child = command.spawn().map_err(|error| error.to_string())?;
         let mut stderr = BufReader::new(child.stderr.take().expect("piped")).lines();
         match stderr.next_line().await {
-            Ok(Some(line)) if line.contains("attached") => Some(Self { child, stderr, output: output.to_owned() }),
-            Ok(line) => left_out(&line.unwrap_or_default()),
-            Err(error) => left_out(&error.to_string()),
+            Ok(Some(line)) if line.contains("attached") => Ok(Self { child, stderr, output: output.to_owned() }),
+            Ok(line) => Err(line.unwrap_or_default()),
+            Err(error) => Err(error.to_string()),
         }
     }
 
@@ -48,7 +63,9 @@ impl Strace {
     }
 }
 
-fn left_out(why: &str) -> Option<Strace> {
-    eprintln!("not run: strace cannot watch nats-server here ({why})");
-    None
+fn every_thread_is_watched(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the server runs");
+    // A thread that ended meanwhile has nothing left to be seen.
+    let status = |thread: DirEntry| std::fs::read_to_string(thread.path().join("status")).ok();
+    threads.flatten().filter_map(status).all(|status| !status.lines().any(|line| line == "TracerPid:\t0"))
 }

@@ -31,7 +31,7 @@ pub(super) fn calls(trace: &str) -> Vec<Call> {
         } else if let Some(mut call) = begin(number, text) {
             if text.ends_with("<unfinished ...>") {
                 unfinished.insert(thread, calls.len());
-            } else {
+            } else if !text.ends_with("<detached ...>") {
                 end(&mut call, number, text);
             }
             calls.push(call);
@@ -119,7 +119,7 @@ mod tests {
                      8 --- SIGURG {si_signo=SIGURG, si_code=SI_TKILL} ---\n\
                      7 <... fsync resumed>)              = 0\n\
                      8 write(9<socket:[5]>, \"e\", 1) = -1 EAGAIN (Resource temporarily unavailable)\n\
-                     8 write(9<socket:[5]>, \"e\", 1 <unfinished ...>";
+                     8 write(9<socket:[5]>, \"e\", 1 <detached ...>";
         let calls = calls(trace);
         let [sync, sent, refused, under_way] = &calls[..] else { panic!("four calls: {calls:?}") };
         assert_eq!((sync.began, sync.ended, sync.failed), (0, Some(3), false));
