@@ -44,7 +44,10 @@ impl World {
     pub async fn start_replicated() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let nats = Cluster::of_three(&folder.path().join("nats")).await;
-        Self::migrated(nats, folder, None).await
+        let world = Self::migrated(nats, folder, None).await;
+        let client = event_log::connect(&world.nats.url(), "test").await.expect("connects");
+        world.nats.until_current(&client).await;
+        world
     }
 
     /// One nats-server that acknowledges what is not on disk yet, and services that were told to accept that.

@@ -10,7 +10,7 @@ use proto::{Reply, header};
 use runtime::http_client::{Answer, HttpClient};
 use serde_json::Value;
 
-use super::World;
+use super::{World, eventually};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -96,6 +96,18 @@ impl Client {
     pub async fn post(&self, path: &str, body: &str) -> (StatusCode, Value) {
         let headers = [("X-Tenant-ID", self.tenant.as_str()), ("Content-Type", "application/json")];
         json(&self.http(Method::POST, path, &headers, body).await)
+    }
+
+    /// Posts under an idempotency key, again and again until the outcome is known.
+    pub async fn post_insisting(&self, path: &str, id: &str, body: &str) -> (StatusCode, Value) {
+        let tenant = self.tenant.as_str();
+        let headers = [("X-Tenant-ID", tenant), ("Content-Type", "application/json"), ("Idempotency-Key", id)];
+        eventually(&format!("{path} {id} is settled"), async || {
+            let (status, body) = json(&self.http(Method::POST, path, &headers, body).await);
+            let open = body["retryable"] == true || body["outcome"] == "unknown";
+            (!open).then_some((status, body))
+        })
+        .await
     }
 
     /// A request exactly as given.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use keepsake_cli::commander::{Outcome, PATIENT, Problem};
 use proto::Reply;
 use tokio::time::MissedTickBehavior;
@@ -62,4 +63,16 @@ pub async fn insist(client: &Client, command: &str, id: &str, json: &str) -> His
     });
     assert!(settled.await.is_ok(), "{command} {id} was not settled within {DEADLINE:?}");
     history
+}
+
+/// Provisions the tenant and registers these guests, also while the log still looks for its leader; answers our ids of them.
+pub async fn set_up(client: &Client, guests: impl IntoIterator<Item = String>) -> Vec<String> {
+    let provisioned = insist(client, "tenant.provision", "set-up", r#"{"name":"A tenant"}"#).await;
+    assert!(provisioned.refused.is_empty(), "{provisioned:?}");
+    let register = |guest: String| async move {
+        insist(client, "guest.register", &format!("set-up-{guest}"), &format!(r#"{{"identifier":"{guest}"}}"#)).await
+    };
+    let registered: History = join_all(guests.into_iter().map(register)).await.into_iter().collect();
+    assert!(registered.refused.is_empty(), "{registered:?}");
+    registered.accepted.into_iter().map(|reply| reply.guest_id).collect()
 }

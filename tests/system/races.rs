@@ -22,8 +22,7 @@ async fn race(world: &World, instances: usize, commands: u64) {
     let services = InProcess::start(world).await;
     let further = join_all((1..instances).map(|_| services::command(world))).await;
     let client = Client::new(world, &services.query.url(), "demo").await;
-    client.provision().await;
-    let guest = client.register("ada").await.guest_id;
+    let guest = &history::set_up(&client, ["ada".to_owned()]).await[0];
     let writers = (0..WRITERS).map(|number| writer(client.clone(), number, commands / WRITERS));
     let told: History = join_all(writers).await.into_iter().collect();
     assert!(told.refused.is_empty(), "{:?}", told.refused.first());

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use tokio::task::JoinSet;
 
 use keepsake_tests::harness::{Client, History, eventually_within, history};
@@ -30,8 +29,7 @@ struct Progress {
 impl Load {
     /// Provisions the tenant, registers the guests, and lets the callers go.
     pub(super) async fn start(client: &Client) -> Self {
-        client.provision().await;
-        join_all((0..GUESTS).map(|guest| async move { client.register(&format!("guest-{guest}")).await })).await;
+        history::set_up(client, (0..GUESTS).map(|guest| format!("guest-{guest}"))).await;
         let (mut callers, progress) = (JoinSet::new(), Arc::default());
         for caller in 0..CALLERS {
             callers.spawn(call(client.clone(), caller, Arc::clone(&progress)));
