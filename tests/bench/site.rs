@@ -27,9 +27,9 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Starts it with one tenant and nobody in it. `None` when so many servers cannot be started.
-    pub(crate) async fn start(servers: usize) -> anyhow::Result<Option<Self>> {
-        let Some(world) = world(servers).await else { return Ok(None) };
+    /// Starts it with one tenant and nobody in it, on one server or on three.
+    pub(crate) async fn start(servers: usize) -> anyhow::Result<Self> {
+        let world = if servers == 1 { World::start().await } else { World::start_replicated().await };
         let processes = Processes::start_only(&world, &[Service::Command]).await;
         let mut clients = Vec::new();
         for _ in 0..CONNECTIONS {
@@ -40,7 +40,7 @@ impl Site {
         make_room(&clients[0]).await?;
         let site = Self { clients, processes, world, servers };
         site.accepted("tenant.provision", r#"{"name":"Bench"}"#.to_owned()).await?;
-        Ok(Some(site))
+        Ok(site)
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -81,14 +81,6 @@ impl Site {
 
     pub(crate) fn folder(&self) -> &std::path::Path {
         self.world.folder()
-    }
-}
-
-/// Private servers with an empty log, kept by so many of them.
-async fn world(servers: usize) -> Option<World> {
-    match servers {
-        1 => Some(World::start().await),
-        _ => None,
     }
 }
 

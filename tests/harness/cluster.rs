@@ -89,6 +89,11 @@ impl Cluster {
         assert_ne!(self.servers[which].pid(), killed, "another process");
     }
 
+    /// Starts a killed server again with other settings.
+    pub async fn restart_with(&mut self, which: usize, options: &NatsOptions) {
+        self.servers[which].restart_with(options).await.expect("nats-server starts again");
+    }
+
     /// Which server leads the log, once one does.
     pub async fn leader(&self, client: &Client) -> usize {
         eventually("the log has a leader", async || {

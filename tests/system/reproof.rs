@@ -24,8 +24,8 @@ async fn register(client: &Client) -> Option<Result<String, String>> {
 
 async fn crash_and_return(world: &mut World, sync_always: bool) {
     let options = NatsOptions { sync_always, ..NatsOptions::new(world.folder().join("nats")) };
-    world.nats.kill_9().await;
-    world.nats.restart_with(&options).await.expect("nats-server starts");
+    world.nats.kill_9(0).await;
+    world.nats.restart_with(0, &options).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
