@@ -44,5 +44,9 @@ pub enum ProtobufFault {
 pub type JsonFault = serde_path_to_error::Error<serde_json::Error>;
 
 fn from_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, JsonFault> {
-    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body))
+    match serde_json::from_slice(body) {
+        Ok(value) => Ok(value),
+        // Keeping track of the path costs time, so it is done only when somebody is told of it.
+        Err(_) => serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body)),
+    }
 }

@@ -15,7 +15,7 @@ const BITS_PER_ID: usize = 12;
 const PROBES: u64 = 8;
 
 /// Ids of commands, by a hash that says which commit to look at; the commit has the id itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Commands {
     /// `(hash of the id, position)`, oldest first.
     last: VecDeque<(u64, u64)>,
@@ -36,6 +36,15 @@ pub(crate) struct Memory {
     pub(crate) at: Vec<u64>,
     /// Or somewhere before this one.
     pub(crate) before: Option<u64>,
+}
+
+/// With room for the one more that a clone is made for.
+impl Clone for Commands {
+    fn clone(&self) -> Self {
+        let mut last = VecDeque::with_capacity(self.last.len() + 1);
+        last.extend(&self.last);
+        Self { last, older: self.older.clone() }
+    }
 }
 
 impl Memory {

@@ -2,6 +2,7 @@
 
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
+use rand::Rng as _;
 use zeroize::Zeroizing;
 
 pub(crate) const KEY_BYTES: usize = 32;
@@ -28,7 +29,7 @@ pub(crate) fn random_key() -> Result<Key, SealFault> {
 
 pub(crate) fn seal(key: &Key, place: &[u8], text: &[u8]) -> Result<([u8; NONCE_BYTES], Vec<u8>), SealFault> {
     let mut nonce = [0; NONCE_BYTES];
-    getrandom::fill(&mut nonce).map_err(|_| SealFault("the system gives no random bytes"))?;
+    rand::rng().fill_bytes(&mut nonce);
     let payload = Payload { msg: text, aad: place };
     let ciphertext = XChaCha20Poly1305::new((&**key).into()).encrypt(&nonce.into(), payload);
     Ok((nonce, ciphertext.map_err(|_| SealFault("the text is too long"))?))
