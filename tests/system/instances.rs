@@ -113,21 +113,22 @@ async fn a_tenant_is_known_at_once(world: World) {
     two.stop().await;
 }
 
-macro_rules! on_one_and_on_three {
-    ($($one:ident, $three:ident: $scenario:ident;)*) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $one() {
-            $scenario(World::start().await).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $three() {
-            $scenario(World::start_replicated().await).await;
-        }
-    )*};
+async fn a_command_through_both_at_once(world: World) {
+    let two = Two::start(world).await;
+    register(&two.here, "register-ada", &named("ada")).await;
+    let path = "/api/v1/guests/ada/interactions";
+    for round in 0..ROUNDS {
+        let id = format!("twin-{round}");
+        let twins =
+            tokio::join!(two.here.post_insisting(path, &id, RECORD), two.there.post_insisting(path, &id, RECORD));
+        let ((_, here), (_, there)) = &twins;
+        assert_eq!(here["position"], there["position"], "{twins:?}");
+        assert_eq!(here["version"], round + 1, "{twins:?}");
+    }
+    two.stop().await;
 }
 
-on_one_and_on_three! {
+keepsake_tests::on_one_and_on_three! {
     a_guest_registered_here_is_known_there_at_once, a_guest_registered_here_is_known_there_at_once_on_three_replicas:
         a_registration_is_known_at_once;
     a_command_refused_here_is_accepted_once_the_guest_is_registered_there,
@@ -136,6 +137,9 @@ on_one_and_on_three! {
     a_guest_refused_by_our_id_is_accepted_once_registered_there,
     a_guest_refused_by_our_id_is_accepted_once_registered_there_on_three_replicas:
         a_refusal_of_an_id_of_ours_is_not_remembered;
+    a_command_sent_through_both_at_once_is_carried_out_once,
+    a_command_sent_through_both_at_once_is_carried_out_once_on_three_replicas:
+        a_command_through_both_at_once;
     a_tenant_refused_here_is_known_once_provisioned_there,
     a_tenant_refused_here_is_known_once_provisioned_there_on_three_replicas:
         a_tenant_is_known_at_once;

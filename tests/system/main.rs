@@ -1,5 +1,6 @@
 //! The whole system, on servers started privately for these tests: one nats-server and two databases each.
 
+mod appender;
 mod bad_input;
 mod compose;
 mod concurrency;
@@ -12,6 +13,7 @@ mod import;
 mod instances;
 mod isolation;
 mod log_check;
+mod lost_keys;
 mod path;
 mod privacy;
 mod projections;
