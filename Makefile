@@ -9,7 +9,7 @@ TYPOS_VERSION := 1.52.0
 # Options for `keepsake up`, as in: make run ARGS="--http-port 9000 --no-demo"
 ARGS :=
 
-.PHONY: help run stop reset check test bench toolchain tools
+.PHONY: help run stop reset check test planted bench toolchain tools
 .DEFAULT_GOAL := help
 
 help: ## List what can be made
@@ -31,6 +31,10 @@ test: toolchain ## Run every test, on real servers
 	@echo "running the tests"
 	@cargo test --workspace --locked --lib --bins
 	@cargo test --package keepsake-tests --locked --test system
+
+planted: toolchain ## Plant one fault after the other in a copy of the tree: a named test must catch each
+	@cargo build --package keepsake-cli --bin keepsake --locked
+	@tests/planted/run $(ARGS)
 
 bench: toolchain ## Measure the release build beside its limits (make bench ARGS="command.c64 load"; ARGS=--help)
 	@echo "building the release (some minutes the first time)"
