@@ -59,7 +59,8 @@ impl Appender {
     pub async fn append_together(&self, commits: Vec<Entry>) -> Result<Appended, AppendFault> {
         let (answer, answered) = oneshot::channel();
         self.queue.send(Unit::new(commits, answer)?).await.map_err(|_| AppendFault::Stopped)?;
-        answered.await.unwrap_or(Err(AppendFault::Stopped))
+        // It was taken, so it may have been published.
+        answered.await.unwrap_or(Ok(Appended::Unclear))
     }
 
     /// How long ago the log last acknowledged a commit; at first, how long ago this began.

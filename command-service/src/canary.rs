@@ -44,7 +44,7 @@ impl Canary {
                     return Ok(());
                 }
                 // An earlier one that nobody waited for was stored after all.
-                Ok(Appended::Conflict(Some(stored))) if stored > expected => *last = stored,
+                Ok(Appended::Conflict(Some(stored))) if stored != expected => *last = stored,
                 Ok(Appended::Conflict(_) | Appended::Unclear) => {
                     return Err("the log acknowledged no commit".to_owned());
                 }

@@ -83,10 +83,14 @@ impl EventStore {
             Reach::Position(position) => position,
             Reach::Leader => self.head(subject).await?,
         };
-        if target <= known.head {
+        if target == known.head {
             return Ok(self.keep(subject, known.clone()));
         }
-        let load = Box::pin(async { Load::new(&self.client, &self.vault, subject).await?.up_to(known, target).await });
+        let load = Box::pin(async {
+            let load = Load::new(&self.client, &self.vault, subject).await?;
+            // Known further than the log goes: what was known is no longer in it.
+            if target < known.head { load.cold().await } else { load.up_to(known, target).await }
+        });
         Ok(self.keep(subject, load.await?))
     }
 
@@ -141,7 +145,11 @@ impl EventStore {
             Err(Fault::KeyMissing { .. }) => Err(Fault::VaultIncomplete),
             Err(fault) => Err(fault),
             Ok(_) => {
-                *self.keyless.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                let mut keyless = self.keyless.lock().unwrap_or_else(PoisonError::into_inner);
+                // Another one may have been noted meanwhile.
+                if keyless.as_ref() == Some(&subject) {
+                    *keyless = None;
+                }
                 Ok(())
             }
         }

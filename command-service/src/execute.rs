@@ -20,8 +20,8 @@ use crate::turn_queue::TurnQueue;
 
 /// How often a command is decided before its caller hears of the conflict.
 const ATTEMPTS: u32 = 5;
-/// Times the number of tries so far.
-const PAUSE: Duration = Duration::from_millis(2);
+/// Doubled with each try: somebody else's append is under way, and may be part of a large batch.
+const PAUSE: Duration = Duration::from_millis(5);
 
 pub(crate) struct Executor {
     store: EventStore,
@@ -43,13 +43,23 @@ enum Progress {
 struct Ours {
     /// The commit that went unanswered last.
     unclear: Option<Draft>,
-    maybe_stored: bool,
+    /// The first event of each commit that went unanswered.
+    events: Vec<String>,
 }
 
 impl Ours {
+    fn maybe_stored(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Whether this sending stored it, and no earlier one of the same command.
+    fn stored(&self, original: &Original) -> bool {
+        original.commit.events.first().is_some_and(|event| self.events.contains(&event.id))
+    }
+
     /// What a fault means to the caller: with a commit that may be stored only the rules' word is an answer.
     fn settle(&self, fault: Fault) -> Fault {
-        if !self.maybe_stored || matches!(fault, Fault::Rejected(_) | Fault::IdReused) {
+        if !self.maybe_stored() || matches!(fault, Fault::Rejected(_) | Fault::IdReused) {
             return fault;
         }
         tracing::warn!(error = &fault as &dyn std::error::Error, "an append could not be settled");
@@ -97,6 +107,9 @@ impl Executor {
         let reply = self.settle(&resolved).await?;
         // Proved on the connection the acknowledgement came by, or not named; what was stored stays stored.
         let level = self.durability.level().await.map_err(|unproved| {
+            if reply.replayed || reply.events.is_empty() {
+                return Fault::from(unproved);
+            }
             tracing::warn!(
                 error = &unproved as &dyn std::error::Error,
                 "a commit was stored, and nothing proves how well"
@@ -120,8 +133,11 @@ impl Executor {
                 Progress::Outrun(reach) => reach,
             };
             if attempt < ATTEMPTS {
-                // Whoever came first may not be through yet: on a cluster its append is under way for a while.
-                tokio::time::sleep(PAUSE * (attempt - 1)).await;
+                match reach {
+                    Reach::Position(_) => {}
+                    // Nobody knows yet who came first.
+                    Reach::Leader => tokio::time::sleep(PAUSE * (1 << attempt)).await,
+                }
                 let caught_up = Box::pin(self.store.catch_up(&resolved.subject, &loaded, reach)).await;
                 loaded = caught_up.map_err(|fault| ours.settle(fault))?;
             }
@@ -133,7 +149,8 @@ impl Executor {
     async fn attempt(&self, resolved: &Resolved<'_>, loaded: &Loaded, ours: &mut Ours) -> Result<Progress, Fault> {
         let Resolved { request, subject, .. } = resolved;
         if let Some(original) = self.store.original(subject, loaded, &request.id).await? {
-            return Box::pin(self.original_answer(resolved, original, ours.maybe_stored)).await;
+            let replayed = !ours.stored(&original);
+            return Box::pin(self.original_answer(resolved, original, replayed)).await;
         }
         let draft = match ours.unclear.take() {
             // Nothing has come in between: the same bytes again, and the guard stores them once.
@@ -155,9 +172,14 @@ impl Executor {
                 self.store.keep(subject, after);
                 Progress::Done(reply(resolved, Original { position, commit }, false))
             }
-            Appended::Conflict(last) => Progress::Outrun(last.map_or(Reach::Leader, Reach::Position)),
+            Appended::Conflict(last) => {
+                // The first sending of the same bytes may be what came in between, or still be under way.
+                ours.unclear = ours.maybe_stored().then_some(draft);
+                Progress::Outrun(last.map_or(Reach::Leader, Reach::Position))
+            }
             Appended::Unclear => {
-                *ours = Ours { unclear: Some(draft), maybe_stored: true };
+                ours.events.extend(draft.commit.events.first().map(|event| event.id.clone()));
+                ours.unclear = Some(draft);
                 Progress::Outrun(Reach::Leader)
             }
         })
@@ -180,17 +202,17 @@ impl Executor {
         Ok(Progress::Done(reply(resolved, Original { position: loaded.head, commit }, false)))
     }
 
-    /// The answer the command got when it was carried out; `ours` when that was a moment ago, by this very sending.
+    /// The answer the command got when it was carried out, which this very sending may have done a moment ago.
     async fn original_answer(
         &self,
         resolved: &Resolved<'_>,
         original: Original,
-        ours: bool,
+        replayed: bool,
     ) -> Result<Progress, Fault> {
         if original.commit.request_hash != commit::request_hash(&self.vault, resolved.request).await? {
             return Err(Fault::IdReused);
         }
-        Ok(Progress::Done(reply(resolved, original, !ours)))
+        Ok(Progress::Done(reply(resolved, original, replayed)))
     }
 }
 

@@ -67,7 +67,7 @@ impl Pace {
     }
 
     pub(super) fn batch_ended(&mut self, acknowledged: bool, commits: usize, took: Duration) {
-        if acknowledged && commits <= COMPARABLE {
+        if acknowledged && (2..=COMPARABLE).contains(&commits) {
             #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
             let fixed = took.as_secs_f64() - BATCHED_COMMIT * commits as f64;
             learn(&mut self.batch, fixed.max(0.0));

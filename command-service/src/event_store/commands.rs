@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 const REMEMBERED: usize = 256;
-/// Ids the first part of the filter is made for; each further part is for twice as many.
+/// Ids the first part of the filter is made for; each further part is for twice as many, up to a size.
 const FIRST_PART: usize = 512;
+const DOUBLINGS: usize = 6;
 /// With [`PROBES`] about three in a thousand ids are taken for old ones by each part.
 const BITS_PER_ID: usize = 12;
 const PROBES: u64 = 8;
@@ -73,7 +74,7 @@ impl Commands {
     /// Moves an id from the list into the filter.
     fn forget(&mut self, id: u64) {
         if self.older.last().is_none_or(|part| part.ids == part.room) {
-            self.older.push(Part::new(FIRST_PART << self.older.len()));
+            self.older.push(Part::new(FIRST_PART << self.older.len().min(DOUBLINGS)));
         }
         if let Some(part) = self.older.last_mut() {
             part.add(id);

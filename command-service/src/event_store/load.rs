@@ -48,7 +48,7 @@ impl<'a> Load<'a> {
 
     /// The owner up to `target` at least, starting from what is known; the rest by the leader's word if need be.
     pub(super) async fn up_to(&self, known: &Loaded, target: u64) -> Result<Loaded, Fault> {
-        let mut loaded = known.clone();
+        let mut loaded = if known.head == 0 { self.cold().await? } else { known.clone() };
         match self.tail(&mut loaded).await {
             Ok(()) if loaded.head >= target => Ok(loaded),
             Ok(()) => self.by_leader(loaded, target).await,

@@ -5,6 +5,7 @@ use proto::subject::LogSubject;
 use proto::{Commit, Snapshot};
 use serde::{Deserialize, Serialize};
 use vault::{GuestKeys, OpenError};
+use zeroize::Zeroizing;
 
 use super::commands::Commands;
 use super::loaded::{Loaded, Versions};
@@ -31,7 +32,7 @@ pub(crate) fn take(
     keys: Option<&GuestKeys>,
 ) -> Result<Option<Snapshot>, Fault> {
     let content = Content { state: &after.state, versions: &after.versions, commands: &after.commands };
-    let content = postcard::to_allocvec(&content).map_err(|_| Fault::Unencodable)?;
+    let content = Zeroizing::new(postcard::to_allocvec(&content).map_err(|_| Fault::Unencodable)?);
     if content.len() > MAX_BYTES {
         tracing::warn!(subject = %subject, bytes = content.len(), "an owner's state has grown too large for a snapshot");
         return Ok(None);
