@@ -30,23 +30,20 @@ pub(super) async fn find(
         }
     }
     let Some(before) = memory.before else { return Ok(None) };
-    let mut from = 1;
-    for stored in direct_get::commits(client, subject, from).await.map_err(Fault::Log)? {
+    let (mut from, mut page) = (1, direct_get::commits(client, subject, 1).await.map_err(Fault::Log)?.into_iter());
+    loop {
+        let next = match page.next() {
+            // The replica that answered lags behind; the leader has them all.
+            None => leader::next(client, subject, from).await.map_err(Fault::Log)?,
+            read => read,
+        };
+        let Some(stored) = next else { return Ok(None) };
         let found = by_command(&stored, command_id)?;
         if stored.position >= before || found.is_some() {
             return Ok(found);
         }
         from = stored.position + 1;
     }
-    // The replica that answered lags behind; the leader has them all.
-    while let Some(stored) = leader::next(client, subject, from).await.map_err(Fault::Log)? {
-        let found = by_command(&stored, command_id)?;
-        if stored.position >= before || found.is_some() {
-            return Ok(found);
-        }
-        from = stored.position + 1;
-    }
-    Ok(None)
 }
 
 async fn at(client: &Client, position: u64) -> Result<StoredCommit, Fault> {

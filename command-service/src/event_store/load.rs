@@ -18,7 +18,7 @@ use crate::error::Fault;
 
 /// A load that takes longer leaves a snapshot for the next one: the owner's commits lie far apart.
 const LONG: Duration = Duration::from_millis(20);
-/// Snapshots of other builds that are passed over before everything is folded anew.
+/// Commits looked at for a snapshot of this build before everything is folded anew: the last one, and earlier carriers.
 const MAX_SNAPSHOTS: usize = 4;
 
 /// Reads one owner.
@@ -48,10 +48,10 @@ impl<'a> Load<'a> {
 
     /// The owner up to `target` at least, starting from what is known; the rest by the leader's word if need be.
     pub(super) async fn up_to(&self, known: &Loaded, target: u64) -> Result<Loaded, Fault> {
-        let mut loaded = if known.head == 0 { self.cold().await? } else { known.clone() };
-        match self.tail(&mut loaded).await {
-            Ok(()) if loaded.head >= target => Ok(loaded),
-            Ok(()) => self.by_leader(loaded, target).await,
+        let read = if known.head == 0 { self.cold().await } else { self.tail(known.clone()).await };
+        match read {
+            Ok(loaded) if loaded.head >= target => Ok(loaded),
+            Ok(loaded) => self.by_leader(loaded, target).await,
             Err(Fault::Corrupt(_)) => self.by_leader(Loaded::default(), target).await,
             Err(fault) => Err(fault),
         }
@@ -76,15 +76,14 @@ impl<'a> Load<'a> {
                 None => break,
             }
         }
-        self.tail(&mut loaded).await?;
-        Ok(loaded)
+        self.tail(loaded).await
     }
 
-    async fn tail(&self, loaded: &mut Loaded) -> Result<(), Fault> {
+    async fn tail(&self, mut loaded: Loaded) -> Result<Loaded, Fault> {
         for stored in direct_get::commits(self.client, self.subject, loaded.head + 1).await.map_err(Fault::Log)? {
-            self.fold(loaded, &stored)?;
+            self.fold(&mut loaded, &stored)?;
         }
-        Ok(())
+        Ok(loaded)
     }
 
     async fn by_leader(&self, mut loaded: Loaded, target: u64) -> Result<Loaded, Fault> {
