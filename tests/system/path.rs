@@ -85,7 +85,7 @@ async fn every_door_leads_to_the_same_rules() {
     client.nats.publish("cmd.demo.interactions.record", published.into()).await.expect("publishes");
 
     eventually("all four interactions are counted", async || {
-        let profile = client.read("/users/ada", "").await;
+        let (_, profile) = client.get("/users/ada", "").await;
         (profile["interaction_count"] == 4 && profile["attributes"]["plan"] == "gold").then_some(())
     })
     .await;
