@@ -1,6 +1,7 @@
 //! Commands about the same thing wait for each other, in the order they came.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,41 +11,36 @@ use tokio::sync::oneshot;
 /// process's callers, and spares them from refusing each other.
 pub(crate) struct TurnQueue<K>(Mutex<Lines<K>>);
 
-struct Lines<K> {
-    /// The last place of each line.
-    last: HashMap<K, Last>,
-    places: u64,
-}
-
-struct Last {
-    number: u64,
-    /// Ends when that place is given up.
-    over: oneshot::Receiver<()>,
-}
+/// By what somebody has the turn for: who waits behind.
+type Lines<K> = HashMap<K, VecDeque<oneshot::Sender<()>>>;
 
 /// A place in line, given up when it is dropped.
 pub(crate) struct Place<K: Eq + Hash> {
     queue: Arc<TurnQueue<K>>,
     key: K,
-    number: u64,
-    before: Option<oneshot::Receiver<()>>,
-    /// Dropped with the place, which is what the next one waits for.
-    _over: oneshot::Sender<()>,
+    /// Tells that the turn has come; `None` once it has.
+    waiting: Option<oneshot::Receiver<()>>,
 }
 
 impl<K: Clone + Eq + Hash> TurnQueue<K> {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Lines { last: HashMap::new(), places: 0 })))
+        Arc::new(Self(Mutex::new(HashMap::new())))
     }
 
     /// Gets in line at once, without waiting: the order of calls is the order of turns.
     pub(crate) fn enter(self: &Arc<Self>, key: K) -> Place<K> {
-        let (sender, over) = oneshot::channel();
-        let mut lines = self.lines();
-        lines.places += 1;
-        let number = lines.places;
-        let before = lines.last.insert(key.clone(), Last { number, over }).map(|last| last.over);
-        Place { queue: Arc::clone(self), key, number, before, _over: sender }
+        let waiting = match self.lines().entry(key.clone()) {
+            Entry::Vacant(free) => {
+                free.insert(VecDeque::new());
+                None
+            }
+            Entry::Occupied(mut line) => {
+                let (turn, waiting) = oneshot::channel();
+                line.get_mut().push_back(turn);
+                Some(waiting)
+            }
+        };
+        Place { queue: Arc::clone(self), key, waiting }
     }
 }
 
@@ -57,9 +53,10 @@ impl<K> TurnQueue<K> {
 impl<K: Eq + Hash> Place<K> {
     /// Waits until everybody who came before is done.
     pub(crate) async fn turn(&mut self) {
-        if let Some(before) = self.before.take() {
-            // Nothing is ever sent: the end of the sender is the signal.
-            let _ended = before.await;
+        if let Some(waiting) = &mut self.waiting {
+            // The sender stays in line until it is used.
+            let _come = waiting.await;
+            self.waiting = None;
         }
     }
 }
@@ -67,9 +64,17 @@ impl<K: Eq + Hash> Place<K> {
 impl<K: Eq + Hash> Drop for Place<K> {
     fn drop(&mut self) {
         let mut lines = self.queue.lines();
-        if lines.last.get(&self.key).is_some_and(|last| last.number == self.number) {
-            lines.last.remove(&self.key);
+        // Turns are handed on under the lock: one who goes away has the turn now or will not be handed it.
+        if self.waiting.take().is_some_and(|mut waiting| waiting.try_recv().is_err()) {
+            return;
         }
+        let Some(line) = lines.get_mut(&self.key) else { return };
+        while let Some(next) = line.pop_front() {
+            if next.send(()).is_ok() {
+                return;
+            }
+        }
+        lines.remove(&self.key);
     }
 }
 
@@ -92,6 +97,28 @@ mod tests {
             waiting.await;
         }
         drop((second, other));
-        assert!(queue.lines().last.is_empty());
+        assert!(queue.lines().is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_who_goes_away_lets_nobody_pass_who_is_not_next() {
+        let queue = TurnQueue::new();
+        let (first, second, mut third) = (queue.enter("ada"), queue.enter("ada"), queue.enter("ada"));
+        drop(second);
+        let mut waiting = std::pin::pin!(third.turn());
+        assert!(poll!(waiting.as_mut()).is_pending(), "the first turn is not over");
+        drop(first);
+        waiting.await;
+    }
+
+    #[tokio::test]
+    async fn a_turn_handed_to_one_who_goes_away_goes_on_to_the_next() {
+        let queue = TurnQueue::new();
+        let (first, second, mut third) = (queue.enter("ada"), queue.enter("ada"), queue.enter("ada"));
+        drop(first);
+        drop(second);
+        third.turn().await;
+        drop(third);
+        assert!(queue.lines().is_empty());
     }
 }
