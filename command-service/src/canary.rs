@@ -18,16 +18,26 @@ const FACET: &str = "canary";
 
 pub(crate) struct Canary {
     appender: Appender,
+    last: Mutex<Last>,
+}
+
+/// What is known of those sung so far; readers of the log pass over them all.
+struct Last {
     /// Of this instance alone.
     subject: LogSubject,
-    /// Position of the last one; readers of the log pass over them all.
-    last: Mutex<u64>,
+    position: u64,
+}
+
+impl Last {
+    fn none() -> Self {
+        let instance = Owner::instance(clock::random_id().as_u128());
+        Self { subject: LogSubject::new(Tenant::system(), instance), position: 0 }
+    }
 }
 
 impl Canary {
     pub(crate) fn new(appender: Appender) -> Self {
-        let instance = Owner::instance(clock::random_id().as_u128());
-        Self { appender, subject: LogSubject::new(Tenant::system(), instance), last: Mutex::default() }
+        Self { appender, last: Mutex::new(Last::none()) }
     }
 
     /// Says what is wrong when the log has acknowledged nothing for a while and does not acknowledge now.
@@ -36,27 +46,23 @@ impl Canary {
             return Ok(());
         }
         let mut last = self.last.lock().await;
-        loop {
-            let expected = *last;
-            match self.append(expected).await {
-                Ok(Appended::At(position)) => {
-                    *last = position;
-                    return Ok(());
-                }
-                // An earlier one that nobody waited for was stored after all.
-                Ok(Appended::Conflict(Some(stored))) if stored != expected => *last = stored,
-                Ok(Appended::Conflict(_) | Appended::Unclear) => {
-                    return Err("the log acknowledged no commit".to_owned());
-                }
-                Err(fault) => return Err(fault.to_string()),
+        let why = match self.append(&last).await {
+            Ok(Appended::At(position)) => {
+                last.position = position;
+                return Ok(());
             }
-        }
+            Ok(Appended::Conflict(_) | Appended::Unclear) => "the log acknowledged no commit".to_owned(),
+            Err(fault) => fault.to_string(),
+        };
+        // It may have been stored all the same: the next one begins where nothing can be.
+        *last = Last::none();
+        Err(why)
     }
 
-    async fn append(&self, expected: u64) -> Result<Appended, AppendFault> {
+    async fn append(&self, last: &Last) -> Result<Appended, AppendFault> {
         let command_id = format!("canary_{}", clock::ordered_id().simple());
         let commit = Commit { command_id: command_id.clone(), facet: FACET.to_owned(), ..Commit::default() };
         let payload = Bytes::from(commit.encode_to_vec());
-        self.appender.append(Entry::new(&self.subject, expected, command_id, String::new(), payload)).await
+        self.appender.append(Entry::new(&last.subject, last.position, command_id, String::new(), payload)).await
     }
 }

@@ -6,7 +6,8 @@ mod load;
 mod loaded;
 pub(crate) mod snapshot;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_nats::Client;
 use bytes::Bytes;
@@ -27,14 +28,16 @@ pub(crate) use loaded::Loaded;
 
 /// Owners the cache is laid out for; its bound is in bytes.
 const EXPECTED_OWNERS: usize = 100_000;
+/// Guests without keys that are remembered; one is enough to know that the vault has lost some.
+const KEYLESS_GUESTS: usize = 1_000;
 
 pub(crate) struct EventStore {
     client: Client,
     vault: Vault,
     appender: Appender,
     cache: Cache<LogSubject, Arc<Loaded>, Bytewise>,
-    /// The guest whose keys were found missing last.
-    keyless: Mutex<Option<LogSubject>>,
+    /// Guests whose keys were found missing.
+    keyless: Mutex<HashSet<LogSubject>>,
 }
 
 /// Weighs what is cached in bytes.
@@ -134,24 +137,26 @@ impl EventStore {
 
     /// Notes a guest whose key is gone: from then on the vault is not trusted with new guests.
     pub(crate) fn note_keyless(&self, subject: &LogSubject) {
-        *self.keyless.lock().unwrap_or_else(PoisonError::into_inner) = Some(subject.clone());
+        let mut keyless = self.keyless();
+        if keyless.len() < KEYLESS_GUESTS {
+            keyless.insert(subject.clone());
+        }
     }
 
-    /// Whether the vault has all keys it was asked for; a guest found without is asked for again.
+    /// Whether the vault has all keys it was asked for; guests found without are asked for again.
     pub(crate) async fn require_complete_vault(&self) -> Result<(), Fault> {
-        let keyless = self.keyless.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(subject) = keyless else { return Ok(()) };
-        match Load::new(&self.client, &self.vault, &subject).await?.cold().await {
-            Err(Fault::KeyMissing { .. }) => Err(Fault::VaultIncomplete),
-            Err(fault) => Err(fault),
-            Ok(_) => {
-                let mut keyless = self.keyless.lock().unwrap_or_else(PoisonError::into_inner);
-                // Another one may have been noted meanwhile.
-                if keyless.as_ref() == Some(&subject) {
-                    *keyless = None;
-                }
-                Ok(())
+        loop {
+            let keyless = self.keyless().iter().next().cloned();
+            let Some(subject) = keyless else { return Ok(()) };
+            match Load::new(&self.client, &self.vault, &subject).await?.cold().await {
+                Err(Fault::KeyMissing { .. }) => return Err(Fault::VaultIncomplete),
+                Err(fault) => return Err(fault),
+                Ok(_) => drop(self.keyless().remove(&subject)),
             }
         }
+    }
+
+    fn keyless(&self) -> MutexGuard<'_, HashSet<LogSubject>> {
+        self.keyless.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -97,9 +97,13 @@ impl Loaded {
         self.head = position;
         self.count(&commit.facet, commit.version);
         self.commands.remember(&commit.command_id, position);
-        self.since_snapshot += 1;
         if commit.snapshot.is_some() {
             (self.snapshot_position, self.since_snapshot) = (position, 0);
+        } else if self.snapshot_is_due() {
+            // It was too large for a commit, and would be again in the next.
+            self.since_snapshot = 0;
+        } else {
+            self.since_snapshot += 1;
         }
     }
 

@@ -17,6 +17,10 @@ const PAGE: usize = 256;
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What an error says was asked.
+const SINGLE: &str = "a Direct Get";
+const BATCHED: &str = "a batched Direct Get";
+
 /// One commit as it is stored.
 #[derive(Clone, Debug)]
 pub struct StoredCommit {
@@ -36,14 +40,13 @@ pub async fn at(client: &Client, position: u64) -> Result<Option<StoredCommit>, 
 }
 
 async fn one(client: &Client, asked: String, request: Bytes) -> Result<Option<StoredCommit>, LogError> {
-    const ASKED: &str = "a Direct Get";
     let answer = tokio::time::timeout(TIMEOUT, client.request(asked, request)).await;
-    let answer = answer.map_err(|late| LogError::NoAnswer(ASKED, late.into()))?;
-    let answer = answer.map_err(|error| LogError::NoAnswer(ASKED, error.into()))?;
+    let answer = answer.map_err(|late| LogError::NoAnswer(SINGLE, late.into()))?;
+    let answer = answer.map_err(|error| LogError::NoAnswer(SINGLE, error.into()))?;
     match answer.status.map(|status| status.as_u16()) {
-        None => stored(&answer).map(Some),
+        None => stored(SINGLE, &answer).map(Some),
         Some(404) => Ok(None),
-        Some(status) => Err(refused(&answer, status)),
+        Some(status) => Err(refused(SINGLE, &answer, status)),
     }
 }
 
@@ -67,7 +70,7 @@ async fn page(
     commits: &mut Vec<StoredCommit>,
 ) -> Result<bool, LogError> {
     let read = tokio::time::timeout(TIMEOUT, page_unbounded(client, subject, from, commits)).await;
-    read.map_err(|late| LogError::NoAnswer("a batched Direct Get", late.into()))?
+    read.map_err(|late| LogError::NoAnswer(BATCHED, late.into()))?
 }
 
 async fn page_unbounded(
@@ -76,8 +79,7 @@ async fn page_unbounded(
     from: u64,
     commits: &mut Vec<StoredCommit>,
 ) -> Result<bool, LogError> {
-    const ASKED: &str = "a batched Direct Get";
-    let no_answer = |error: async_nats::Error| LogError::NoAnswer(ASKED, error);
+    let no_answer = |error: async_nats::Error| LogError::NoAnswer(BATCHED, error);
     let inbox = client.new_inbox();
     let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| no_answer(error.into()))?;
     let request = json!({"seq": from, "batch": PAGE, "max_bytes": PAGE_BYTES, "next_by_subj": subject.to_string()});
@@ -85,25 +87,25 @@ async fn page_unbounded(
     let sent = client.publish_with_reply(asked, inbox, Bytes::from(request.to_string())).await;
     sent.map_err(|error| no_answer(error.into()))?;
     loop {
-        let answer = answers.next().await.ok_or(LogError::Malformed(ASKED))?;
+        let answer = answers.next().await.ok_or(LogError::Malformed(BATCHED))?;
         match answer.status.map(|status| status.as_u16()) {
-            None => commits.push(stored(&answer)?),
+            None => commits.push(stored(BATCHED, &answer)?),
             Some(204) => return Ok(number(&answer, "Nats-Num-Pending").unwrap_or(0) > 0),
             Some(404) => return Ok(false),
-            Some(status) => return Err(refused(&answer, status)),
+            Some(status) => return Err(refused(BATCHED, &answer, status)),
         }
     }
 }
 
-fn refused(answer: &Message, status: u16) -> LogError {
+fn refused(asked: &'static str, answer: &Message, status: u16) -> LogError {
     if answer.status == Some(StatusCode::NO_RESPONDERS) {
-        return LogError::Refused("a batched Direct Get", "the stream EVT has no leader, or does not exist".to_owned());
+        return LogError::Refused(asked, "the stream EVT has no leader, or does not exist".to_owned());
     }
-    LogError::Refused("a batched Direct Get", format!("{status} {}", answer.description.as_deref().unwrap_or_default()))
+    LogError::Refused(asked, format!("{status} {}", answer.description.as_deref().unwrap_or_default()))
 }
 
-fn stored(answer: &Message) -> Result<StoredCommit, LogError> {
-    let position = number(answer, "Nats-Sequence").ok_or(LogError::Malformed("a batched Direct Get"))?;
+fn stored(asked: &'static str, answer: &Message) -> Result<StoredCommit, LogError> {
+    let position = number(answer, "Nats-Sequence").ok_or(LogError::Malformed(asked))?;
     Ok(StoredCommit { position, payload: answer.payload.clone() })
 }
 

@@ -6,8 +6,10 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::vault::VaultError;
 
@@ -15,6 +17,8 @@ use crate::vault::VaultError;
 const GROUP_LIMIT: usize = 500;
 /// Questions that may wait; beyond them a caller hears at once that it is too many.
 const WAITING_LIMIT: usize = 10_000;
+/// Twice what one statement may take: whoever waits longer would wait for ever.
+const WAIT: Duration = Duration::from_secs(12);
 
 /// Only a group whose statement gave too few rows leaves a question so.
 const UNANSWERED: VaultError = VaultError::Corrupt("fewer answers than questions");
@@ -70,7 +74,8 @@ impl<Q, A> Group<Q, A> {
     ) -> Result<A, VaultError> {
         let (baton, question) = match self.enter(question)? {
             Place::Leader(baton, question) => (baton, question),
-            Place::Follower(told) => match told.await {
+            // Given up, its question is not asked any more, and a baton it was just handed goes on to the next.
+            Place::Follower(told) => match timeout(WAIT, told).await.map_err(|_| VaultError::Timeout)? {
                 Ok(Word::Answer(answer)) => return answer,
                 Ok(Word::Lead(baton, question)) => (baton, question),
                 Err(_) => return Err(UNANSWERED),
