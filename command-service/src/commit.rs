@@ -63,11 +63,11 @@ pub(crate) async fn draft(
     keys: Option<&GuestKeys>,
     events: &[Event],
     context: &Context,
-) -> Result<Draft, Fault> {
+) -> Result<Box<Draft>, Fault> {
     let Resolved { request, subject, .. } = resolved;
     let (facet, _) = request.command.name();
     if let Command::Tenant(_) = request.command {
-        vault.add_tenant(&request.tenant).await?;
+        Box::pin(vault.add_tenant(&request.tenant)).await?;
     }
     let recorded_at = timestamp(context);
     let occurred_at = events.iter().filter_map(occurred_at).min_by_key(|at| (at.seconds, at.nanos));
@@ -91,7 +91,7 @@ pub(crate) async fn draft(
         snapshot_position: loaded.snapshot_position,
         snapshot,
     };
-    Ok(Draft { expected: loaded.head, commit, after })
+    Ok(Box::new(Draft { expected: loaded.head, commit, after }))
 }
 
 fn addressed_as(resolved: &Resolved<'_>, keys: Option<&GuestKeys>) -> Result<Option<SealedPart>, Fault> {

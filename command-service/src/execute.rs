@@ -42,7 +42,7 @@ enum Progress {
 #[derive(Default)]
 struct Ours {
     /// The commit that went unanswered last.
-    unclear: Option<Draft>,
+    unclear: Option<Box<Draft>>,
     /// The first event of each commit that went unanswered.
     events: Vec<String>,
 }

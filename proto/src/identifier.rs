@@ -73,8 +73,7 @@ impl Identifier {
         }
         let value = value.trim();
         // NFC comes last: lower-casing can take a composed letter apart.
-        let value: String =
-            if namespace == EMAIL { value.to_lowercase().nfc().collect() } else { value.nfc().collect() };
+        let value = if namespace == EMAIL { nfc(&value.to_lowercase()) } else { nfc(value) };
         if value.starts_with(GUEST_PREFIX) {
             return Err(InvalidIdentifier::LooksLikeOurs);
         }
@@ -105,14 +104,18 @@ impl std::fmt::Debug for Identifier {
     }
 }
 
+/// The text in Unicode's composed normal form, in which ASCII is what it is.
+pub fn nfc(text: &str) -> String {
+    if text.is_ascii() { text.to_owned() } else { text.nfc().collect() }
+}
+
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 fn is_blocked(value: &str) -> bool {
-    let lower = value.to_lowercase();
-    BLOCKED.contains(&lower.as_str()) || value.bytes().all(|b| b == b'0' || b == b'-')
+    BLOCKED.iter().any(|blocked| blocked.eq_ignore_ascii_case(value)) || value.bytes().all(|b| b == b'0' || b == b'-')
 }
 
 /// How a request names its guest.

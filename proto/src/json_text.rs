@@ -43,7 +43,9 @@ fn compact(json: &str) -> String {
         escaped = in_string && *c == '\\' && !escaped;
         keep
     };
-    json.chars().filter(keep).collect()
+    let mut compact = String::with_capacity(json.len());
+    compact.extend(json.chars().filter(keep));
+    compact
 }
 
 #[cfg(test)]

@@ -1,15 +1,17 @@
 //! What JSON must be before anybody decodes it: one document, unique keys, bounded depth, no NUL.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserializer;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// Deepest nesting a document may have.
 pub const MAX_DEPTH: usize = 32;
 /// Most members of one object or elements of one array.
 pub const MAX_ITEMS: usize = 1_000;
+/// Members most objects stay below.
+const EXPECTED_MEMBERS: usize = 16;
 
 /// Why a text is refused although, or because, decoders differ about it. `docs/problems.md` explains the codes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -140,18 +142,44 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
         self.enter()?;
-        let mut keys = HashSet::new();
-        while let Some(key) = members.next_key::<String>()? {
+        let mut keys = Vec::with_capacity(EXPECTED_MEMBERS);
+        while let Some(Key(key)) = members.next_key()? {
             if key.contains('\0') {
                 return Err(self.stop(JsonRefused::Nul));
             }
-            if !keys.insert(key) {
-                return Err(self.stop(JsonRefused::DuplicateKey));
-            }
+            keys.push(key);
             self.count(keys.len())?;
             members.next_value_seed(self.inner())?;
         }
-        Ok(())
+        keys.sort_unstable();
+        if keys.windows(2).any(|pair| pair[0] == pair[1]) { Err(self.stop(JsonRefused::DuplicateKey)) } else { Ok(()) }
+    }
+}
+
+/// A member's name, copied only where it is written with escapes.
+struct Key<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(key)))
+            }
+
+            fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(key.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(KeyVisitor)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The stream that holds the log.
 pub const LOG_STREAM: &str = "EVT";
@@ -24,8 +25,10 @@ pub struct InvalidToken;
 macro_rules! token {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
+        ///
+        /// Cheap to clone.
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             pub fn as_str(&self) -> &str {
@@ -39,7 +42,7 @@ macro_rules! token {
             fn from_str(text: &str) -> Result<Self, InvalidToken> {
                 let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
                 let valid = !text.is_empty() && text.len() <= MAX_TOKEN_BYTES && text.bytes().all(allowed);
-                if valid { Ok(Self(text.to_owned())) } else { Err(InvalidToken) }
+                if valid { Ok(Self(text.into())) } else { Err(InvalidToken) }
             }
         }
 
@@ -61,12 +64,12 @@ const SYSTEM_TENANT: &str = "_sys";
 
 impl Tenant {
     pub fn system() -> Self {
-        Self(SYSTEM_TENANT.to_owned())
+        Self(SYSTEM_TENANT.into())
     }
 
     /// Whether this is no customer but the system itself; no caller may name it.
     pub fn is_system(&self) -> bool {
-        self.0 == SYSTEM_TENANT
+        *self.0 == *SYSTEM_TENANT
     }
 }
 
@@ -81,29 +84,33 @@ const GUEST_HEX_DIGITS: usize = 32;
 impl Owner {
     /// The owner under which a tenant's own events are kept.
     pub fn tenant() -> Self {
-        Self("tenant".to_owned())
+        Self("tenant".into())
     }
 
     /// The running instance of a service with this 128-bit id; belongs to [`Tenant::system`].
     pub fn instance(id: u128) -> Self {
-        Self(format!("ins_{id:032x}"))
+        Self(format!("ins_{id:032x}").into())
     }
 
     /// The guest with this 128-bit id.
     pub fn guest(id: u128) -> Self {
-        Self(format!("{GUEST_PREFIX}{id:032x}"))
+        Self(format!("{GUEST_PREFIX}{id:032x}").into())
     }
 
     /// The guest this text names, when it is an id of ours.
     pub fn parse_guest(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix(GUEST_PREFIX)?;
-        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        (digits.len() == GUEST_HEX_DIGITS && digits.bytes().all(hex)).then(|| Self(text.to_owned()))
+        is_guest(text).then(|| Self(text.into()))
     }
 
     pub fn is_guest(&self) -> bool {
-        Self::parse_guest(&self.0).is_some()
+        is_guest(&self.0)
     }
+}
+
+fn is_guest(text: &str) -> bool {
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    let digits = text.strip_prefix(GUEST_PREFIX);
+    digits.is_some_and(|digits| digits.len() == GUEST_HEX_DIGITS && digits.bytes().all(hex))
 }
 
 /// `es.<pp>.<tenant>.<owner>`: the one subject of everything an owner lives through.
@@ -159,10 +166,12 @@ pub struct CommandSubject<'a> {
 
 impl<'a> CommandSubject<'a> {
     pub fn parse(text: &'a str) -> Result<Self, InvalidSubject> {
-        let parts: Vec<&str> = text.split('.').collect();
-        match parts[..] {
-            ["cmd", tenant, facet, command] => Ok(Self { tenant, facet, command, owner: None }),
-            ["cmd", tenant, facet, command, owner] => Ok(Self { tenant, facet, command, owner: Some(owner) }),
+        let mut tokens = text.split('.');
+        let mut next = || tokens.next();
+        match [next(), next(), next(), next(), next(), next()] {
+            [Some("cmd"), Some(tenant), Some(facet), Some(command), owner, None] => {
+                Ok(Self { tenant, facet, command, owner })
+            }
             _ => Err(InvalidSubject),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use proto::subject::LogSubject;
 use tokio::sync::oneshot;
 
 use super::answer::{AppendFault, Appended};
@@ -69,7 +70,7 @@ impl Waiting {
 
     /// The next batch: units in order, each owner once. What does not fit stays for the batch after it, in order too.
     pub(super) fn take_batch(&mut self) -> Vec<Unit> {
-        let mut owners: HashSet<String> = HashSet::with_capacity(self.commits.min(MAX_BATCH));
+        let mut owners: HashSet<LogSubject> = HashSet::with_capacity(self.commits.min(MAX_BATCH));
         let (mut batch, mut left) = (Vec::with_capacity(self.units.len().min(MAX_BATCH)), VecDeque::new());
         let (mut commits, mut bytes) = (0, 0);
         while let Some(unit) = self.units.pop_front() {
@@ -78,11 +79,11 @@ impl Waiting {
                 left.push_back(unit);
                 break;
             }
-            if unit.commits.iter().any(|commit| owners.contains(commit.subject.as_str())) {
+            if unit.commits.iter().any(|commit| owners.contains(&commit.owner)) {
                 left.push_back(unit);
                 continue;
             }
-            owners.extend(unit.commits.iter().map(|commit| commit.subject.to_string()));
+            owners.extend(unit.commits.iter().map(|commit| commit.owner.clone()));
             commits += unit.commits.len();
             bytes += unit.bytes();
             batch.push(unit);

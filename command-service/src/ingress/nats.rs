@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use async_nats::{Client, HeaderMap, Message, Subscriber};
+use async_nats::{Client, HeaderMap, HeaderName, Message, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use prost::Message as _;
@@ -24,6 +24,8 @@ use crate::target::{self, Address};
 use crate::turn_queue::{Place, TurnQueue};
 
 const QUEUE_GROUP: &str = "command-service";
+const COMMAND_ID: HeaderName = HeaderName::from_static(header::COMMAND_ID);
+const CONTENT_TYPE: HeaderName = HeaderName::from_static(header::CONTENT_TYPE);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The open door. It answers nothing but commands: whatever answered other subjects by itself would answer to any reply subject.
@@ -79,7 +81,7 @@ impl Door {
         };
         let encoding = encoding(&message);
         let request = request(&message, encoding);
-        let place = request.as_ref().ok().and_then(target::address).map(|address| self.order.enter(address));
+        let place = request.as_deref().ok().and_then(target::address).map(|address| self.order.enter(address));
         let (client, executor) = (self.client.clone(), Arc::clone(&self.executor));
         self.tasks.spawn(async move {
             let outcome = carry_out(&executor, request, place).await;
@@ -91,7 +93,7 @@ impl Door {
 
 async fn carry_out(
     executor: &Executor,
-    request: Result<Request, Problem>,
+    request: Result<Box<Request>, Problem>,
     place: Option<Place<Address>>,
 ) -> Result<Reply, Fault> {
     let request = request?;
@@ -102,27 +104,27 @@ async fn carry_out(
     executor.execute(&request).await
 }
 
-fn request(message: &Message, encoding: Encoding) -> Result<Request, Problem> {
+fn request(message: &Message, encoding: Encoding) -> Result<Box<Request>, Problem> {
     let malformed =
         || Problem::bad_request("malformed_command", "a command goes to cmd.<tenant>.<facet>.<command>[.<owner>]");
     let subject = CommandSubject::parse(&message.subject).map_err(|_| malformed())?;
     let invalid = || Problem::bad_request("tenant_invalid", "a tenant is 1 to 64 characters of A-Z, a-z, 0-9, _ and -");
-    let given = |name: &str| message.headers.as_ref()?.get(name).map(|value| value.as_str().as_bytes());
+    let given = |name: HeaderName| message.headers.as_ref()?.get(name).map(|value| value.as_str().as_bytes());
     let tenant: Tenant = subject.tenant.parse().map_err(|_| invalid())?;
     if tenant.is_system() {
         return Err(invalid());
     }
-    Ok(Request {
+    Ok(Box::new(Request {
         tenant,
-        id: decode::command_id(given(header::COMMAND_ID))?,
+        id: decode::command_id(given(COMMAND_ID))?,
         command: decode::command(subject.facet, subject.command, encoding, &message.payload)?,
         owner: subject.owner.map(str::to_owned),
         correlation_id: None,
-    })
+    }))
 }
 
 fn encoding(message: &Message) -> Encoding {
-    let content_type = message.headers.as_ref().and_then(|headers| headers.get(header::CONTENT_TYPE));
+    let content_type = message.headers.as_ref().and_then(|headers| headers.get(CONTENT_TYPE));
     let protobuf =
         |value: &str| value.starts_with("application/protobuf") || value.starts_with("application/x-protobuf");
     if content_type.is_some_and(|value| protobuf(value.as_str())) { Encoding::Protobuf } else { Encoding::Json }
@@ -146,14 +148,14 @@ fn accepted(reply: &Reply, encoding: Encoding) -> (HeaderMap, Bytes) {
         Encoding::Protobuf => ("application/protobuf", reply.encode_to_vec()),
     };
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, content_type);
-    headers.insert(header::COMMAND_ID, reply.id.as_str());
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(COMMAND_ID, reply.id.as_str());
     (headers, Bytes::from(body))
 }
 
 fn refused(problem: &Problem) -> (HeaderMap, Bytes) {
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, "application/problem+json");
+    headers.insert(CONTENT_TYPE, "application/problem+json");
     headers.insert(header::SERVICE_ERROR_CODE, problem.status().as_str());
     headers.insert(header::SERVICE_ERROR, problem.code());
     (headers, Bytes::from(problem.to_json()))

@@ -1,12 +1,12 @@
 //! One line of text.
 
-use unicode_normalization::UnicodeNormalization as _;
+use proto::identifier::nfc;
 
 use super::Invalid;
 
 /// The text, trimmed and in NFC; empty when it is only white space.
 pub(crate) fn line(field: &'static str, text: &str, max_bytes: usize) -> Result<String, Invalid> {
-    let line: String = text.trim().nfc().collect();
+    let line = nfc(text.trim());
     if line.len() > max_bytes {
         return Err(Invalid { field, code: "too_long", detail: format!("takes at most {max_bytes} bytes") });
     }
