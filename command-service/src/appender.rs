@@ -28,10 +28,13 @@ use self::pace::Pace;
 use self::publish::Refused;
 use self::waiting::{Unit, Waiting};
 
-/// Units in the queue; the doors let in fewer commands than this together.
+/// Units taken from the queue at once; what bounds their number is the doors, which let in fewer commands than this.
 const QUEUED: usize = 4_096;
-/// How long a batch may wait for the callers the last one has just answered.
-const GATHER: Duration = Duration::from_micros(500);
+/// A batch may wait for the callers the last one has just answered: as long as that one took, divided by this. Most of what a
+/// batch costs it costs however few share it (`docs/decisions/001-batches-wait-for-their-callers.md`).
+const GATHER_DIVISOR: u32 = 2;
+/// And not longer than this, however slow the log is.
+const LONGEST_GATHER: Duration = Duration::from_millis(10);
 
 /// Cheap to clone. The last one dropped ends the task it came with.
 #[derive(Clone)]
@@ -140,8 +143,9 @@ impl Group {
                 self.batch = false;
                 match outcome {
                     Ok(acknowledged) => {
-                        self.pace.batch_ended(acknowledged, commits, began.elapsed());
-                        self.gathering = Some((commits, Instant::now() + GATHER));
+                        let took = began.elapsed();
+                        self.pace.batch_ended(acknowledged, commits, took);
+                        self.gathering = Some((commits, Instant::now() + (took / GATHER_DIVISOR).min(LONGEST_GATHER)));
                         if acknowledged {
                             self.last_ack.now();
                         }
