@@ -9,7 +9,7 @@ TYPOS_VERSION := 1.52.0
 # Options for `keepsake up`, as in: make run ARGS="--http-port 9000 --no-demo"
 ARGS :=
 
-.PHONY: help run stop reset check test planted bench toolchain tools
+.PHONY: help run stop reset check test planted samples bench toolchain tools
 .DEFAULT_GOAL := help
 
 help: ## List what can be made
@@ -35,6 +35,9 @@ test: toolchain ## Run every test, on real servers
 planted: toolchain ## Plant one fault after the other in a copy of the tree: a named test must catch each
 	@cargo build --package keepsake-cli --bin keepsake --locked
 	@tests/planted/run $(ARGS)
+
+samples: toolchain ## Write down what new messages look like in the log; never rewrites what was written before
+	@KEEPSAKE_BLESS=1 cargo test --quiet --locked --package keepsake-proto --test evolution
 
 bench: toolchain ## Measure the release build beside its limits (make bench ARGS="command.c64 load"; ARGS=--help)
 	@echo "building the release (some minutes the first time)"

@@ -224,8 +224,8 @@ impl Event {{
         match self {{ {encode} }}
     }}
 
-    /// Decodes an event by the name of its type; `None` when this binary does not know the type.
-    pub fn decode(type_name: &str, body: &[u8]) -> Option<Result<Self, prost::DecodeError>> {{
+    /// Decodes an event in its newest version by the name of its type; `None` when this binary does not know the type.
+    pub(crate) fn decode(type_name: &str, body: &[u8]) -> Option<Result<Self, prost::DecodeError>> {{
         match type_name {{ {decode} _ => None }}
     }}
 }}

@@ -57,7 +57,7 @@ impl Fault {
     pub(crate) fn unreadable(subject: &LogSubject) -> impl Fn(OpenError) -> Self + use<'_> {
         |error| match error {
             OpenError::MissingKey { .. } => Self::key_missing(subject, &error),
-            OpenError::UnknownType(_) | OpenError::Undecodable(_) | OpenError::Forged(_) => Self::Unreadable(error),
+            OpenError::Event(_) | OpenError::Forged(_) => Self::Unreadable(error),
         }
     }
 

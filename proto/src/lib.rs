@@ -11,6 +11,7 @@ mod json_text;
 pub mod strict_json;
 pub mod subject;
 pub mod token;
+mod upcast;
 
 pub use commit::{Actor, Commit, KeyVersion, SealedPart, Snapshot, StoredEvent};
 pub use event_type::EventType;
@@ -18,6 +19,7 @@ pub use generated::{Command, DataClass, EVENT_TYPES, Event, commit, guest, inter
 pub use json_text::accept as json_object;
 pub use reply::{EventId, Reply};
 pub use strict_json::JsonRefused;
+pub use upcast::EventFault;
 
 #[expect(clippy::pedantic, unreachable_pub, unused_mut, reason = "generated from the .proto files")]
 mod generated {

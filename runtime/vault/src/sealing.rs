@@ -1,7 +1,7 @@
 //! Sealing an event field by field under its data classes, and opening it again.
 
 use proto::subject::LogSubject;
-use proto::{Commit, DataClass, Event, EventType, SealedPart, StoredEvent};
+use proto::{Commit, DataClass, Event, EventFault, EventType, SealedPart, StoredEvent};
 
 use crate::aead::{self, SealFault};
 use crate::guest_keys::GuestKeys;
@@ -32,10 +32,8 @@ pub enum SealError {
 pub enum OpenError {
     #[error("the key {class:?}/{epoch} of the owner is missing")]
     MissingKey { class: DataClass, epoch: i32 },
-    #[error("the event type {0} is not known to this binary")]
-    UnknownType(String),
-    #[error("an event of type {0} does not decode")]
-    Undecodable(&'static str),
+    #[error(transparent)]
+    Event(#[from] EventFault),
     #[error(transparent)]
     Forged(#[from] aead::Forged),
 }
@@ -111,7 +109,7 @@ pub fn open(subject: &LogSubject, commit: &Commit, keys: Option<&GuestKeys>) -> 
 }
 
 fn open_event(subject: &LogSubject, stored: &StoredEvent, keys: Option<&GuestKeys>) -> Result<OpenedEvent, OpenError> {
-    let unknown = || OpenError::UnknownType(stored.r#type.clone());
+    let unknown = || EventFault::UnknownType(stored.r#type.clone());
     let event_type = EventType::named(&stored.r#type).ok_or_else(unknown)?;
     let place = Place {
         subject,
@@ -124,8 +122,7 @@ fn open_event(subject: &LogSubject, stored: &StoredEvent, keys: Option<&GuestKey
     for part in &stored.sealed {
         encoded.extend_from_slice(&place.open(part, keys)?);
     }
-    let event = Event::decode(event_type.name, &encoded).ok_or_else(unknown)?;
-    let event = event.map_err(|_| OpenError::Undecodable(event_type.name))?;
+    let event = Event::read(event_type.name, stored.schema_version, &encoded)?;
     Ok(OpenedEvent { id: stored.id.clone(), event })
 }
 
@@ -229,7 +226,7 @@ mod tests {
     fn an_unknown_event_type_is_named() {
         let stored = StoredEvent { r#type: "FutureEvent".to_owned(), ..StoredEvent::default() };
         assert!(
-            matches!(open(&subject(1), &commit(stored), None), Err(OpenError::UnknownType(name)) if name == "FutureEvent")
+            matches!(open(&subject(1), &commit(stored), None), Err(OpenError::Event(EventFault::UnknownType(name))) if name == "FutureEvent")
         );
     }
 }
