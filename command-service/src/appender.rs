@@ -1,6 +1,6 @@
 //! Group commit: commits that wait together share one fsync of the log.
 //!
-//! A lone commit is published at once. Few of them are published one by one, without waiting for each other; many go as one
+//! A lone commit is published at once, unless a batch has just ended. Few of them are published one by one, without waiting for each other; many go as one
 //! atomic batch, one batch at a time. Where few ends and many begins is measured as it runs (`pace`). A commit stands and
 //! falls by its own guard: a batch the log refuses is settled commit by commit.
 
@@ -145,8 +145,9 @@ impl Group {
                     Ok(acknowledged) => {
                         let took = began.elapsed();
                         self.pace.batch_ended(acknowledged, commits, took);
-                        self.gathering = Some((commits, Instant::now() + (took / GATHER_DIVISOR).min(LONGEST_GATHER)));
                         if acknowledged {
+                            self.gathering =
+                                Some((commits, Instant::now() + (took / GATHER_DIVISOR).min(LONGEST_GATHER)));
                             self.last_ack.now();
                         }
                     }

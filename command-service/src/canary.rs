@@ -23,7 +23,7 @@ pub(crate) struct Canary {
 
 /// What is known of those sung so far; readers of the log pass over them all.
 struct Last {
-    /// Of this instance alone.
+    /// Nobody else's, and a new one after every fault.
     subject: LogSubject,
     position: u64,
 }
@@ -46,17 +46,19 @@ impl Canary {
             return Ok(());
         }
         let mut last = self.last.lock().await;
-        let why = match self.append(&last).await {
+        if self.appender.since_last_ack() < QUIET {
+            return Ok(());
+        }
+        // Whatever comes of it, also when nobody waits any longer: it may be stored, so the next begins where nothing can be.
+        let known = std::mem::replace(&mut *last, Last::none());
+        match self.append(&known).await {
             Ok(Appended::At(position)) => {
-                last.position = position;
-                return Ok(());
+                *last = Last { position, ..known };
+                Ok(())
             }
-            Ok(Appended::Conflict(_) | Appended::Unclear) => "the log acknowledged no commit".to_owned(),
-            Err(fault) => fault.to_string(),
-        };
-        // It may have been stored all the same: the next one begins where nothing can be.
-        *last = Last::none();
-        Err(why)
+            Ok(Appended::Conflict(_) | Appended::Unclear) => Err("the log acknowledged no commit".to_owned()),
+            Err(fault) => Err(fault.to_string()),
+        }
     }
 
     async fn append(&self, last: &Last) -> Result<Appended, AppendFault> {

@@ -38,6 +38,8 @@ pub(crate) struct EventStore {
     cache: Cache<LogSubject, Arc<Loaded>, Bytewise>,
     /// Guests whose keys were found missing.
     keyless: Mutex<HashSet<LogSubject>>,
+    /// Held by the one who asks for them again.
+    asking_again: tokio::sync::Mutex<()>,
 }
 
 /// Weighs what is cached in bytes.
@@ -62,7 +64,7 @@ pub(crate) enum Reach {
 impl EventStore {
     pub(crate) fn new(client: Client, vault: Vault, appender: Appender, cache_bytes: u64) -> Self {
         let cache = Cache::with_weighter(EXPECTED_OWNERS, cache_bytes, Bytewise);
-        Self { client, vault, appender, cache, keyless: Mutex::default() }
+        Self { client, vault, appender, cache, keyless: Mutex::default(), asking_again: tokio::sync::Mutex::default() }
     }
 
     /// The owner as it was known last, or as some replica knows it: a baseline. The guard tells whether it was the newest.
@@ -145,13 +147,18 @@ impl EventStore {
 
     /// Whether the vault has all keys it was asked for; guests found without are asked for again.
     pub(crate) async fn require_complete_vault(&self) -> Result<(), Fault> {
+        if self.keyless().is_empty() {
+            return Ok(());
+        }
+        let _asking = self.asking_again.lock().await;
         loop {
             let keyless = self.keyless().iter().next().cloned();
             let Some(subject) = keyless else { return Ok(()) };
             match Load::new(&self.client, &self.vault, &subject).await?.cold().await {
                 Err(Fault::KeyMissing { .. }) => return Err(Fault::VaultIncomplete),
+                // What else is wrong with a guest says nothing about its keys.
+                Ok(_) | Err(Fault::Corrupt(_) | Fault::Unreadable(_)) => drop(self.keyless().remove(&subject)),
                 Err(fault) => return Err(fault),
-                Ok(_) => drop(self.keyless().remove(&subject)),
             }
         }
     }

@@ -112,6 +112,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_who_waits_is_woken_and_one_who_gave_up_waiting_is_passed_over() {
+        let queue = TurnQueue::new();
+        let (first, mut second, mut third) = (queue.enter("ada"), queue.enter("ada"), queue.enter("ada"));
+        let third = tokio::spawn(async move { third.turn().await });
+        {
+            let mut waiting = std::pin::pin!(second.turn());
+            assert!(poll!(waiting.as_mut()).is_pending());
+        }
+        tokio::task::yield_now().await;
+        assert!(!third.is_finished(), "it waits");
+        drop(second);
+        drop(first);
+        third.await.expect("its turn came");
+        assert!(queue.lines().is_empty());
+    }
+
+    #[tokio::test]
     async fn a_turn_handed_to_one_who_goes_away_goes_on_to_the_next() {
         let queue = TurnQueue::new();
         let (first, second, mut third) = (queue.enter("ada"), queue.enter("ada"), queue.enter("ada"));

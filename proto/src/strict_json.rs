@@ -209,6 +209,8 @@ mod tests {
     #[test]
     fn what_decoders_differ_about_has_its_own_code() {
         assert_eq!(code(r#"{"a":{"b":1,"b":2}}"#), "duplicate_key");
+        assert_eq!(code(r#"{"a":1,"c":2,"\u0061":3}"#), "duplicate_key", "one written with an escape");
+        assert_eq!(code(r#"{"a":1,"a":2"#), "malformed_json", "what is no JSON has no keys");
         assert_eq!(code(r#"{"a":"\u0000"}"#), "invalid_character");
         assert_eq!(code(r#"{"\u0000":1}"#), "invalid_character");
         assert_eq!(code("1e999"), "number_out_of_range");

@@ -87,7 +87,7 @@ impl Owner {
         Self("tenant".into())
     }
 
-    /// The running instance of a service with this 128-bit id; belongs to [`Tenant::system`].
+    /// Something a running instance of a service keeps for itself under this 128-bit id; belongs to [`Tenant::system`].
     pub fn instance(id: u128) -> Self {
         Self(format!("ins_{id:032x}").into())
     }

@@ -89,7 +89,12 @@ impl Loaded {
 
     /// The same owner now that the commit is stored.
     pub(crate) fn stored(mut self, commit: &Commit, position: u64) -> Self {
+        let was_due = self.snapshot_is_due();
         self.pass(commit, position);
+        if was_due {
+            // With it, or without: it was too large for a commit, and would be again in the next.
+            self.since_snapshot = 0;
+        }
         self
     }
 
@@ -97,13 +102,9 @@ impl Loaded {
         self.head = position;
         self.count(&commit.facet, commit.version);
         self.commands.remember(&commit.command_id, position);
+        self.since_snapshot += 1;
         if commit.snapshot.is_some() {
             (self.snapshot_position, self.since_snapshot) = (position, 0);
-        } else if self.snapshot_is_due() {
-            // It was too large for a commit, and would be again in the next.
-            self.since_snapshot = 0;
-        } else {
-            self.since_snapshot += 1;
         }
     }
 
@@ -117,5 +118,28 @@ impl Loaded {
     /// Roughly what this takes in memory.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>() + self.state.bytes() + self.commands.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::Snapshot;
+
+    use super::*;
+
+    fn commit(version: u64, snapshot: Option<Snapshot>) -> Commit {
+        Commit { command_id: format!("c-{version}"), facet: "guest".to_owned(), version, snapshot, ..Commit::default() }
+    }
+
+    #[test]
+    fn a_snapshot_stays_due_until_one_is_there_or_was_tried() {
+        let mut loaded = Loaded::default();
+        loaded.want_snapshot();
+        loaded.pass(&commit(1, None), 1);
+        assert!(loaded.snapshot_is_due(), "another instance's commit knows nothing of the wish");
+        assert!(!loaded.clone().stored(&commit(2, None), 2).snapshot_is_due(), "it was too large");
+        let stored = loaded.stored(&commit(2, Some(Snapshot::default())), 2);
+        assert!(!stored.snapshot_is_due());
+        assert_eq!(stored.snapshot_position, 2);
     }
 }

@@ -17,7 +17,7 @@ use crate::vault::VaultError;
 const GROUP_LIMIT: usize = 500;
 /// Questions that may wait; beyond them a caller hears at once that it is too many.
 const WAITING_LIMIT: usize = 10_000;
-/// Twice what one statement may take: whoever waits longer would wait for ever.
+/// A caller is not kept longer, however many are ahead of it.
 const WAIT: Duration = Duration::from_secs(12);
 
 /// Only a group whose statement gave too few rows leaves a question so.
