@@ -6,12 +6,14 @@ use std::{env, fs, io};
 use sha2::{Digest as _, Sha256};
 
 /// The facets' messages, the rules that fold them, and what a load keeps beside the state.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "../proto",
     "../domain/src",
     "src/event_store/loaded.rs",
     "src/event_store/commands.rs",
     "src/event_store/snapshot.rs",
+    // What the filter holds.
+    "../schema/src/command_log.rs",
 ];
 const FINGERPRINT_BYTES: usize = 16;
 

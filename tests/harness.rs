@@ -80,6 +80,7 @@ impl World {
             nats_url: self.nats.url(),
             writer_url: secret(&self.database.writer),
             reader_url: secret(&self.database.reader),
+            command_reader_url: secret(&self.database.command_reader),
             vault_keeper_url: secret(&self.database.vault_keeper),
             vault_opener_url: secret(&self.database.vault_opener),
             vault_lookup_url: secret(&self.database.vault_lookup),
@@ -92,18 +93,18 @@ impl World {
     pub fn environment(&self, service: Service) -> BTreeMap<String, String> {
         let Self { database, .. } = self;
         let (database_url, vault_url) = match service {
-            Service::Command => (None, &database.vault_keeper),
-            Service::Projections => (Some(&database.writer), &database.vault_opener),
-            Service::Query => (Some(&database.reader), &database.vault_lookup),
+            Service::Command => (&database.command_reader, &database.vault_keeper),
+            Service::Projections => (&database.writer, &database.vault_opener),
+            Service::Query => (&database.reader, &database.vault_lookup),
         };
         let mut environment = BTreeMap::from([
             ("NATS_URL".to_owned(), self.nats.url()),
             ("NATS_MONITOR_URL".to_owned(), self.nats.monitor_url()),
+            ("KEEPSAKE_DATABASE_URL".to_owned(), database_url.clone()),
             ("KEEPSAKE_VAULT_URL".to_owned(), vault_url.clone()),
             ("KEEPSAKE_KEK_FILE".to_owned(), self.key_file().display().to_string()),
         ]);
         environment.extend(self.durability.map(|level| ("KEEPSAKE_DURABILITY".to_owned(), level.to_owned())));
-        environment.extend(database_url.map(|url| ("KEEPSAKE_DATABASE_URL".to_owned(), url.clone())));
         environment
     }
 }

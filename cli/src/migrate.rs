@@ -32,6 +32,9 @@ pub struct MigrateArgs {
     /// The read models, as query-service connects to them
     #[arg(long, env = "KEEPSAKE_READER_URL", hide_env_values = true)]
     pub reader_url: Secret,
+    /// The read models, as command-service connects to them: for the command log alone
+    #[arg(long, env = "KEEPSAKE_COMMAND_READER_URL", hide_env_values = true)]
+    pub command_reader_url: Secret,
     /// The vault, as command-service connects to it
     #[arg(long, env = "KEEPSAKE_VAULT_KEEPER_URL", hide_env_values = true)]
     pub vault_keeper_url: Secret,
@@ -60,6 +63,7 @@ impl MigrateArgs {
         Ok(Self {
             writer_url: login("keepsake_writer_login")?,
             reader_url: login("keepsake_reader_login")?,
+            command_reader_url: login("keepsake_command_reader_login")?,
             vault_keeper_url: login("keepsake_vault_keeper_login")?,
             vault_opener_url: login("keepsake_vault_opener_login")?,
             vault_lookup_url: login("keepsake_vault_lookup_login")?,
@@ -85,6 +89,7 @@ pub async fn run(args: &MigrateArgs) -> anyhow::Result<()> {
     for (login, group) in [
         (writer, schema::Role::Writer.name()),
         (login(&args.reader_url, "KEEPSAKE_READER_URL")?, schema::Role::Reader.name()),
+        (login(&args.command_reader_url, "KEEPSAKE_COMMAND_READER_URL")?, schema::Role::CommandReader.name()),
         (keeper, vault::Role::Keeper.name()),
         (login(&args.vault_opener_url, "KEEPSAKE_VAULT_OPENER_URL")?, vault::Role::Opener.name()),
         (login(&args.vault_lookup_url, "KEEPSAKE_VAULT_LOOKUP_URL")?, vault::Role::Lookup.name()),

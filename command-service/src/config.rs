@@ -1,7 +1,7 @@
 //! Settings of command-service.
 //!
-//! `NATS_URL`, `NATS_MONITOR_URL`, `KEEPSAKE_DURABILITY`, `KEEPSAKE_VAULT_URL`, `KEEPSAKE_KEK_FILE`, `KEEPSAKE_CACHE_BYTES`,
-//! `KEEPSAKE_HTTP_ADDR`
+//! `NATS_URL`, `NATS_MONITOR_URL`, `KEEPSAKE_DURABILITY`, `KEEPSAKE_DATABASE_URL`, `KEEPSAKE_VAULT_URL`, `KEEPSAKE_KEK_FILE`,
+//! `KEEPSAKE_CACHE_BYTES`, `KEEPSAKE_HTTP_ADDR`
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -19,6 +19,8 @@ pub struct Config {
     /// Monitoring addresses of every server of the log.
     pub nats_monitors: Vec<String>,
     pub durability: Option<Declared>,
+    /// The read models, for the command log alone.
+    pub database_url: Secret,
     pub vault_url: Secret,
     pub key_file: PathBuf,
     /// What the states of owners may take in memory, so that their next command needs no load.
@@ -31,17 +33,20 @@ impl Config {
         let nats_url = env.required("NATS_URL", "the address of nats-server, nats://127.0.0.1:4222");
         let monitors: String = env.or("NATS_MONITOR_URL", String::new(), "monitoring addresses of every nats-server");
         let durability = env.optional("KEEPSAKE_DURABILITY", "`attested` or `relaxed`");
+        let database_url =
+            env.required("KEEPSAKE_DATABASE_URL", "the read models, as a login of keepsake_command_reader");
         let vault_url = env.required("KEEPSAKE_VAULT_URL", "the vault's database, as a login of keepsake_vault_keeper");
         let key_file = env.required("KEEPSAKE_KEK_FILE", "the file with the key-encryption key");
         let cache_bytes = env.or("KEEPSAKE_CACHE_BYTES", DEFAULT_CACHE_BYTES, "a number of bytes");
         let http_address = env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_HTTP_ADDRESS, "an address and port to listen on");
         let nats_monitors =
             monitors.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect();
-        let settings = nats_url.zip(vault_url).zip(key_file);
-        env.finish(settings.map(|((nats_url, vault_url), key_file)| Self {
+        let settings = nats_url.zip(database_url).zip(vault_url).zip(key_file);
+        env.finish(settings.map(|(((nats_url, database_url), vault_url), key_file)| Self {
             nats_url,
             nats_monitors,
             durability,
+            database_url,
             vault_url,
             key_file,
             cache_bytes,

@@ -6,6 +6,7 @@ use event_log::LogError;
 use event_log::durability::Unproved;
 use proto::subject::LogSubject;
 use runtime::problem::Problem;
+use schema::SchemaError;
 use vault::{OpenError, SealError, VaultError};
 
 use crate::appender::AppendFault;
@@ -34,6 +35,9 @@ pub(crate) enum Fault {
     /// The append may or may not have been stored, and the log does not say.
     #[error("the log did not say whether the command was stored")]
     OutcomeUnknown,
+    /// Only for a command that may be an old one.
+    #[error("whether the command was carried out before cannot be looked up")]
+    CommandLog(#[source] SchemaError),
     #[error(transparent)]
     Vault(#[from] VaultError),
     #[error("a stored commit cannot be read")]
@@ -94,6 +98,7 @@ impl From<Fault> for Problem {
             }
             Fault::Overloaded => Self::unavailable("overloaded", fault.to_string()),
             Fault::Log(ref source) => unavailable("log_unavailable", &fault, source),
+            Fault::CommandLog(ref source) => unavailable("idempotency_unavailable", &fault, source),
             Fault::NotDurable(ref source) => unavailable("log_not_durable", &fault, source),
             Fault::Append(AppendFault::StorageFull) => Self::unavailable("storage_full", fault.to_string()),
             Fault::Append(AppendFault::Stopped) => Self::unavailable("stopping", fault.to_string()),

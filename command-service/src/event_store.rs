@@ -17,6 +17,7 @@ use proto::Commit;
 use proto::subject::LogSubject;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use schema::CommandLog;
 use vault::{GuestKeys, Vault};
 
 use self::load::Load;
@@ -34,6 +35,7 @@ const KEYLESS_GUESTS: usize = 1_000;
 pub(crate) struct EventStore {
     client: Client,
     vault: Vault,
+    command_log: CommandLog,
     appender: Appender,
     cache: Cache<LogSubject, Arc<Loaded>, Bytewise>,
     /// Guests whose keys were found missing.
@@ -62,9 +64,23 @@ pub(crate) enum Reach {
 }
 
 impl EventStore {
-    pub(crate) fn new(client: Client, vault: Vault, appender: Appender, cache_bytes: u64) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        vault: Vault,
+        command_log: CommandLog,
+        appender: Appender,
+        cache_bytes: u64,
+    ) -> Self {
         let cache = Cache::with_weighter(EXPECTED_OWNERS, cache_bytes, Bytewise);
-        Self { client, vault, appender, cache, keyless: Mutex::default(), asking_again: tokio::sync::Mutex::default() }
+        Self {
+            client,
+            vault,
+            command_log,
+            appender,
+            cache,
+            keyless: Mutex::default(),
+            asking_again: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The owner as it was known last, or as some replica knows it: a baseline. The guard tells whether it was the newest.
@@ -113,7 +129,7 @@ impl EventStore {
     ) -> Result<Option<Original>, Fault> {
         match loaded.commands.recall(command_id) {
             memory if memory.is_empty() => Ok(None),
-            memory => Box::pin(history::find(&self.client, subject, command_id, memory)).await,
+            memory => Box::pin(history::find(&self.client, &self.command_log, subject, command_id, memory)).await,
         }
     }
 

@@ -27,6 +27,7 @@ use futures_util::FutureExt as _;
 use runtime::Running;
 use runtime::health::{self, Check};
 use runtime::serve;
+use schema::CommandLog;
 use tokio_util::sync::CancellationToken;
 use vault::Vault;
 
@@ -51,7 +52,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let stop = CancellationToken::new();
     let (appender, appending) = Appender::new(log_client.clone());
     let canary = Canary::new(appender.clone());
-    let store = EventStore::new(log_client.clone(), vault.clone(), appender, config.cache_bytes);
+    let command_log = CommandLog::connect(&config.database_url)?;
+    let store = EventStore::new(log_client.clone(), vault.clone(), command_log, appender, config.cache_bytes);
     let executor = Arc::new(Executor::new(store, vault, durability.clone()));
     let listener = serve::bind(config.http_address).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());

@@ -36,7 +36,8 @@ fn commit(position: i64, owner: Owner, event: Event) -> Opened {
     let subject = LogSubject::new(TENANT.parse().expect("a token"), owner);
     let events = vec![OpenedEvent { id: format!("evt_{position}"), event }];
     let pp = i16::try_from(subject.partition()).expect("below 64");
-    Opened { position, subject, pp, version: 1, recorded_at: RECORDED_AT, events }
+    let command_id = format!("cmd_{position}");
+    Opened { position, command_id, subject, pp, version: 1, recorded_at: RECORDED_AT, events }
 }
 
 pub(crate) fn provisioned(position: i64, name: &str) -> Opened {

@@ -21,6 +21,7 @@ type Keys = HashMap<(Tenant, Owner), Arc<GuestKeys>>;
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
     pub(crate) position: i64,
+    pub(crate) command_id: String,
     pub(crate) subject: LogSubject,
     /// Virtual partition of the subject.
     pub(crate) pp: i16,
@@ -67,6 +68,7 @@ fn open_one(message: &LogMessage, commit: &Commit, keys: &Keys) -> Result<Opened
 fn opened(message: &LogMessage, commit: &Commit, keys: Option<&GuestKeys>) -> Result<Opened, Unfoldable> {
     Ok(Opened {
         position: message.position.cast_signed(),
+        command_id: commit.command_id.clone(),
         subject: message.subject.clone(),
         pp: i16::try_from(message.subject.partition()).map_err(|_| Unfoldable::Field("pp"))?,
         version: i64::try_from(commit.version).map_err(|_| Unfoldable::Field("version"))?,

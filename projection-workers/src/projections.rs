@@ -1,5 +1,6 @@
 //! The projections there are, one line each.
 
+mod command_log;
 mod identity;
 mod interaction;
 mod profile;
@@ -14,6 +15,7 @@ pub(crate) const ALL: &[Kind] = &[
     Kind::of::<profile::Profile>(),
     Kind::of::<interaction::Interaction>(),
     Kind::of::<topic_summary::TopicSummary>(),
+    Kind::of::<command_log::CommandLog>(),
 ];
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ pub(crate) const BOOTSTRAP: &str = "
 DO $$
 DECLARE role text;
 BEGIN
-  FOREACH role IN ARRAY ARRAY['keepsake_writer', 'keepsake_reader'] LOOP
+  FOREACH role IN ARRAY ARRAY['keepsake_writer', 'keepsake_reader', 'keepsake_command_reader'] LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
       BEGIN
         EXECUTE format('CREATE ROLE %I NOLOGIN', role);
@@ -19,7 +19,7 @@ END $$;
 
 CREATE SCHEMA IF NOT EXISTS keepsake;
 CREATE SCHEMA IF NOT EXISTS read;
-GRANT USAGE ON SCHEMA keepsake, read TO keepsake_writer, keepsake_reader;
+GRANT USAGE ON SCHEMA keepsake, read TO keepsake_writer, keepsake_reader, keepsake_command_reader;
 
 CREATE TABLE IF NOT EXISTS keepsake.migration (
   name       text PRIMARY KEY,

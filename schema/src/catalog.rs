@@ -50,7 +50,8 @@ WHERE relkind = 'v' AND relnamespace IN ('read'::regnamespace, 'keepsake'::regna
 -- tables_readers_may_change()
 SELECT oid::regclass::text FROM pg_class
 WHERE relkind IN ('r', 'p', 'v') AND relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
-  AND has_table_privilege('keepsake_reader', oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')",
+  AND (has_table_privilege('keepsake_reader', oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+       OR has_table_privilege('keepsake_command_reader', oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'))",
     ),
     (
         "lets a reader see more than one tenant",
@@ -62,11 +63,19 @@ WHERE c.relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
   AND pg_get_expr(polqual, polrelid) NOT LIKE '(tenant = NULLIF(current_setting(''keepsake.tenant''::text, true), ''''::text))'",
     ),
     (
+        "is read by the command side, which may read the command log only",
+        "
+-- tables_the_command_side_may_read()
+SELECT oid::regclass::text FROM pg_class
+WHERE relkind IN ('r', 'p', 'v') AND relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
+  AND has_table_privilege('keepsake_command_reader', oid, 'SELECT') AND relname <> 'command_log'",
+    ),
+    (
         "is a role that row-level security does not bind",
         "
 -- unbound_roles()
 SELECT rolname::text FROM pg_roles
-WHERE rolname IN ('keepsake_reader', 'keepsake_writer') AND (rolsuper OR rolbypassrls OR rolcreaterole)",
+WHERE rolname IN ('keepsake_reader', 'keepsake_writer', 'keepsake_command_reader') AND (rolsuper OR rolbypassrls OR rolcreaterole)",
     ),
 ];
 

@@ -1,6 +1,6 @@
-//! Why the read database cannot be made, brought up to date, or connected to.
+//! Why the read database cannot be made, brought up to date, connected to, or asked.
 
-use deadpool_postgres::BuildError;
+use deadpool_postgres::{BuildError, PoolError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
@@ -8,6 +8,10 @@ pub enum SchemaError {
     Address(#[source] tokio_postgres::Error),
     #[error("the connection pool cannot be made")]
     Pool(#[from] BuildError),
+    #[error("the read database cannot be reached")]
+    Unavailable(#[from] PoolError),
+    #[error("the read database did not answer in time")]
+    Late,
     #[error("the read database did not take a statement")]
     Database(#[from] tokio_postgres::Error),
     #[error("the SQL of {name} fails")]

@@ -7,6 +7,7 @@
 
 mod bootstrap;
 pub mod catalog;
+mod command_log;
 mod error;
 mod logins;
 mod migrate;
@@ -15,6 +16,7 @@ mod read_model;
 mod sources;
 mod topic_key;
 
+pub use command_log::{CommandLog, Found, command_hash};
 pub use error::SchemaError;
 pub use logins::{Role, create_database, grant_login};
 pub use migrate::{Migrated, migrate};

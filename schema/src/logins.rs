@@ -35,6 +35,8 @@ pub enum Role {
     Writer,
     /// query-service: reads, one tenant at a time.
     Reader,
+    /// command-service: reads the command log and nothing else.
+    CommandReader,
 }
 
 impl Role {
@@ -43,6 +45,7 @@ impl Role {
         match self {
             Self::Writer => "keepsake_writer",
             Self::Reader => "keepsake_reader",
+            Self::CommandReader => "keepsake_command_reader",
         }
     }
 }

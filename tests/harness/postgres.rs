@@ -20,6 +20,7 @@ pub struct Databases {
     pub admin: String,
     pub writer: String,
     pub reader: String,
+    pub command_reader: String,
     pub vault_keeper: String,
     pub vault_opener: String,
     pub vault_lookup: String,
@@ -49,6 +50,7 @@ pub async fn fresh() -> Databases {
     Databases {
         writer: login("keepsake_writer_login", &read),
         reader: login("keepsake_reader_login", &read),
+        command_reader: login("keepsake_command_reader_login", &read),
         vault_keeper: login("keepsake_vault_keeper_login", &vault),
         vault_opener: login("keepsake_vault_opener_login", &vault),
         vault_lookup: login("keepsake_vault_lookup_login", &vault),

@@ -53,5 +53,10 @@ async fn row_level_security_covers_every_table() {
     let seen: i64 = reader.query_one(count, &[]).await.expect("asks").get(0);
     assert_eq!(seen, 1);
     assert!(reader.batch_execute("DELETE FROM read.profile").await.is_err(), "the reader only reads");
+    let command_side = world.database.connect(&world.database.command_reader).await;
+    assert!(command_side.query_one(count, &[]).await.is_err(), "the command side reads the command log alone");
+    let remembered = "SELECT count(*) FROM read.command_log";
+    assert_eq!(command_side.query_one(remembered, &[]).await.expect("asks").get::<_, i64>(0), 2);
+    assert!(command_side.batch_execute("DELETE FROM read.command_log").await.is_err(), "and only reads it");
     services.stop().await;
 }

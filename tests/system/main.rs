@@ -2,6 +2,7 @@
 
 mod appender;
 mod bad_input;
+mod command_log;
 mod compose;
 mod concurrency;
 mod crash;

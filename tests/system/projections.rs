@@ -2,8 +2,16 @@
 
 use keepsake_tests::harness::{Client, InProcess, World, eventually};
 
-const TABLES: [&str; 7] =
-    ["tenant", "identity", "identity_identifier", "profile", "interaction", "topic_guest", "topic_summary"];
+const TABLES: [&str; 8] = [
+    "tenant",
+    "identity",
+    "identity_identifier",
+    "profile",
+    "interaction",
+    "topic_guest",
+    "topic_summary",
+    "command_log",
+];
 
 async fn rows(admin: &tokio_postgres::Client) -> Vec<(String, Vec<String>)> {
     let mut tables = Vec::new();

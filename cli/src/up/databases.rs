@@ -27,9 +27,10 @@ pub struct MigrateOptions {
 }
 
 /// Role, login, and whether it works in the vault's database.
-const LOGINS: [(&str, &str, bool); 5] = [
+const LOGINS: [(&str, &str, bool); 6] = [
     ("keepsake_writer", "keepsake_writer_login", false),
     ("keepsake_reader", "keepsake_reader_login", false),
+    ("keepsake_command_reader", "keepsake_command_reader_login", false),
     ("keepsake_vault_keeper", "keepsake_vault_keeper_login", true),
     ("keepsake_vault_opener", "keepsake_vault_opener_login", true),
     ("keepsake_vault_lookup", "keepsake_vault_lookup_login", true),

@@ -30,8 +30,9 @@ pub(super) struct Service {
 
 impl Service {
     pub(super) fn command_service(around: &Surroundings<'_>) -> anyhow::Result<Self> {
+        let database = around.databases.login_url("keepsake_command_reader_login")?;
         let vault = around.databases.login_url("keepsake_vault_keeper_login")?;
-        let environment = vec![("KEEPSAKE_VAULT_URL", vault)];
+        let environment = vec![("KEEPSAKE_DATABASE_URL", database), ("KEEPSAKE_VAULT_URL", vault)];
         Ok(Self { name: "command-service", port: free_port()?, environment })
     }
 

@@ -1,10 +1,12 @@
-//! The commit of a command that was carried out before: the log itself is the memory, the owner's state only says where to look.
+//! The commit of a command that was carried out before: the log itself is the memory. Where to look, the owner's state says, and
+//! for what is older than its list the command log.
 
 use async_nats::Client;
 use event_log::direct_get::StoredCommit;
 use event_log::{direct_get, leader};
 use proto::Commit;
 use proto::subject::LogSubject;
+use schema::{CommandLog, command_hash};
 
 use super::commands::Memory;
 use super::load::decode;
@@ -19,6 +21,7 @@ pub(crate) struct Original {
 /// The commit of the command, if there is one where the memory points.
 pub(super) async fn find(
     client: &Client,
+    command_log: &CommandLog,
     subject: &LogSubject,
     command_id: &str,
     memory: Memory,
@@ -30,7 +33,29 @@ pub(super) async fn find(
         }
     }
     let Some(before) = memory.before else { return Ok(None) };
-    let (mut from, mut page) = (1, direct_get::commits(client, subject, 1).await.map_err(Fault::Log)?.into_iter());
+    let (tenant, owner) = (subject.tenant.as_str(), subject.owner.as_str());
+    let known = command_log.find(tenant, owner, command_hash(command_id)).await.map_err(Fault::CommandLog)?;
+    for position in known.positions {
+        let found = by_command(&at(client, position).await?, command_id)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    between(client, subject, command_id, known.folded_to + 1, before).await
+}
+
+/// Looks at every commit from `from` up to `before`: the command log has not come as far.
+async fn between(
+    client: &Client,
+    subject: &LogSubject,
+    command_id: &str,
+    mut from: u64,
+    before: u64,
+) -> Result<Option<Original>, Fault> {
+    if from > before {
+        return Ok(None);
+    }
+    let mut page = direct_get::commits(client, subject, from).await.map_err(Fault::Log)?.into_iter();
     loop {
         let next = match page.next() {
             // The replica that answered lags behind; the leader has them all.

@@ -13,7 +13,7 @@ use crate::error::Fault;
 
 /// Names the fold of this build; another build's snapshot is not even decoded.
 pub(crate) const FINGERPRINT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fingerprint.bin"));
-/// A commit must stay below what the log takes as one message, a megabyte: enough for the ids of 250,000 commands.
+/// A commit must stay below what the log takes as one message, a megabyte: enough for the ids of 400,000 commands.
 pub(super) const MAX_BYTES: usize = 768 * 1024;
 
 /// The state after the commit that carries it; the commands before that one, which knows itself.
