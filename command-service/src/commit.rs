@@ -11,6 +11,7 @@ use vault::{GuestKeys, Vault};
 
 use crate::error::Fault;
 use crate::event_store::{Loaded, snapshot};
+use crate::precondition::Precondition;
 
 /// A command as a door took it.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Request {
     pub(crate) command: Command,
     /// The owner the sender routed by; must be the one found.
     pub(crate) owner: Option<String>,
+    /// What the sender has seen of the owner and rests on.
+    pub(crate) precondition: Option<Precondition>,
     pub(crate) correlation_id: Option<String>,
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     TenantUnknown,
     #[error("the command id was used for another command")]
     IdReused,
+    #[error("the version in If-Match is not the present one: read it again")]
+    Outdated,
     #[error("others changed the same guest again and again meanwhile")]
     VersionConflict,
     #[error("too many commands are under way")]
@@ -93,6 +95,7 @@ impl From<Fault> for Problem {
                 Self::not_found("tenant_unknown", "no such tenant: it is provisioned before it is used")
             }
             Fault::IdReused => Self::unprocessable("idempotency_key_reused", fault.to_string()),
+            Fault::Outdated => Self::new(StatusCode::PRECONDITION_FAILED, "version_conflict", fault.to_string()),
             Fault::VersionConflict => {
                 Self::new(StatusCode::CONFLICT, "version_conflict", fault.to_string()).retryable()
             }

@@ -59,7 +59,7 @@ impl Ours {
 
     /// What a fault means to the caller: with a commit that may be stored only the rules' word is an answer.
     fn settle(&self, fault: Fault) -> Fault {
-        if !self.maybe_stored() || matches!(fault, Fault::Rejected(_) | Fault::IdReused) {
+        if !self.maybe_stored() || matches!(fault, Fault::Rejected(_) | Fault::IdReused | Fault::Outdated) {
             return fault;
         }
         tracing::warn!(error = &fault as &dyn std::error::Error, "an append could not be settled");
@@ -157,7 +157,7 @@ impl Executor {
             Some(draft) if draft.expected == loaded.head => draft,
             _ => {
                 let context = Context { now: clock::now() };
-                match loaded.state.decide(&request.command, &context) {
+                match decide(request, loaded, &context) {
                     Ok(events) if !events.is_empty() => {
                         let keys = self.store.keys_of(subject).await?;
                         commit::draft(&self.vault, resolved, loaded, keys.as_deref(), &events, &context).await?
@@ -190,7 +190,7 @@ impl Executor {
         &self,
         resolved: &Resolved<'_>,
         loaded: &Loaded,
-        decided: Result<(), domain::Rejection>,
+        decided: Result<(), Fault>,
     ) -> Result<Progress, Fault> {
         let head = self.store.head(&resolved.subject).await?;
         if head != loaded.head {
@@ -214,6 +214,15 @@ impl Executor {
         }
         Ok(Progress::Done(reply(resolved, original, replayed)))
     }
+}
+
+/// What the rules make of the command, if the owner is as its sender has seen it.
+fn decide(request: &Request, loaded: &Loaded, context: &Context) -> Result<Vec<proto::Event>, Fault> {
+    let (facet, _) = request.command.name();
+    if request.precondition.as_ref().is_some_and(|precondition| !precondition.holds(loaded.version(facet))) {
+        return Err(Fault::Outdated);
+    }
+    Ok(loaded.state.decide(&request.command, context)?)
 }
 
 /// What the caller is told, but for the durability, which is named last.

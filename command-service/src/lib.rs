@@ -11,6 +11,7 @@ mod error;
 mod event_store;
 mod execute;
 mod ingress;
+mod precondition;
 mod target;
 mod tenants;
 mod turn_queue;

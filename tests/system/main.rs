@@ -10,6 +10,7 @@ mod docs;
 mod durability;
 mod faults;
 mod idempotency;
+mod if_match;
 mod import;
 mod instances;
 mod isolation;

@@ -24,6 +24,7 @@ use super::{MAX_IN_FLIGHT, decode};
 use crate::commit::Request;
 use crate::error::Fault;
 use crate::execute::Executor;
+use crate::precondition::Precondition;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -51,6 +52,7 @@ struct Write {
     door: Door,
     tenant: Tenant,
     id: Option<String>,
+    precondition: Option<Precondition>,
     json: Bytes,
 }
 
@@ -61,8 +63,9 @@ impl FromRequest<Door> for Write {
         let (mut parts, body): (_, Body) = request.into_parts();
         let RequestTenant(tenant) = RequestTenant::from_request_parts(&mut parts, door).await?;
         let id = idempotency_key(&parts.headers)?;
+        let precondition = Precondition::from_headers(&parts.headers)?;
         let json = body::json_bytes(&parts.headers, body).await?;
-        Ok(Self { door: door.clone(), tenant, id, json })
+        Ok(Self { door: door.clone(), tenant, id, precondition, json })
     }
 }
 
@@ -80,10 +83,10 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 impl Write {
     /// Carries the command out; `status` is the answer's when it did so now, 200 when it had before or nothing changed.
     async fn execute(self, command: Command, status: StatusCode) -> Result<Response, Problem> {
-        let id = self.id.map_or_else(|| decode::command_id(None), Ok)?;
-        let Ok(permit) = self.door.in_flight.try_acquire_owned() else { return Err(Fault::Overloaded.into()) };
-        let request = Request { id, tenant: self.tenant, command, owner: None, correlation_id: None };
-        let executor = self.door.executor;
+        let Self { door: Door { executor, in_flight }, tenant, id, precondition, .. } = self;
+        let id = id.map_or_else(|| decode::command_id(None), Ok)?;
+        let Ok(permit) = in_flight.try_acquire_owned() else { return Err(Fault::Overloaded.into()) };
+        let request = Request { id, tenant, command, owner: None, precondition, correlation_id: None };
         // A task of its own: a caller who hangs up does not stop a command half-way.
         let carried_out = tokio::spawn(async move {
             let _permit = permit;

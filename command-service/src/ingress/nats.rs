@@ -119,6 +119,7 @@ fn request(message: &Message, encoding: Encoding) -> Result<Box<Request>, Proble
         id: decode::command_id(given(COMMAND_ID))?,
         command: decode::command(subject.facet, subject.command, encoding, &message.payload)?,
         owner: subject.owner.map(str::to_owned),
+        precondition: None,
         correlation_id: None,
     }))
 }
