@@ -23,7 +23,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use bench::Bench;
 use rows::{ROWS, Spec};
-use site::Site;
 
 /// Measures the service beside its limits. Rows go to target/bench/results.json; docs/performance.md explains them.
 #[derive(Parser)]
@@ -74,12 +73,7 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     ensure!(!wanted.is_empty(), "no row is named {}: --list shows them", args.rows.join(", "));
     let measurements = wanted.iter().map(|spec| spec.measurements()).sum();
     let mut bench = Bench::new(Duration::from_secs_f64(args.seconds), measurements)?;
-    for servers in [1, 3] {
-        let here: Vec<&Spec> = wanted.iter().filter(|spec| spec.servers == servers).copied().collect();
-        if !here.is_empty() {
-            rows::measure(&mut bench, Site::start(servers).await?, &here).await?;
-        }
-    }
+    rows::measure(&mut bench, &wanted).await?;
     bench.report();
     Ok(())
 }

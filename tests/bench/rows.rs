@@ -3,6 +3,7 @@
 mod closed;
 mod cold;
 mod hot;
+mod old;
 mod open;
 
 use crate::bench::{Bench, ROUNDS};
@@ -24,11 +25,13 @@ pub(crate) enum Kind {
     Closed(Closed),
     Hot,
     Open,
+    /// On a site of its own.
+    Old,
     /// The first command on a guest with so many events.
     Cold(usize),
 }
 
-pub(crate) const ROWS: [Spec; 13] = [
+pub(crate) const ROWS: [Spec; 14] = [
     closed("command.c1", 1, 1, Limit::Singles, relay(0.85)),
     closed("command.c16", 1, 16, Limit::Singles, relay_and_raw(0.80, 0.80)),
     closed("command.c64", 1, 64, Limit::Singles, relay_and_raw(0.80, 1.5)),
@@ -36,6 +39,7 @@ pub(crate) const ROWS: [Spec; 13] = [
     closed("command.c1000", 1, 1_000, Limit::Batches, relay_and_raw(0.80, 0.5)),
     other("command.hot", Kind::Hot, Must::NOTHING),
     other("command.open70", Kind::Open, Must::NOTHING),
+    other("command.old", Kind::Old, relay(0.9)),
     other("load.cold.10", Kind::Cold(10), Must::NOTHING),
     other("load.cold.1000", Kind::Cold(1_000), Must::NOTHING),
     other("load.cold.10000", Kind::Cold(10_000), times_shortest(2.0)),
@@ -76,13 +80,29 @@ impl Spec {
     pub(crate) fn measurements(&self) -> usize {
         match self.kind {
             Kind::Closed(_) => ROUNDS * 3,
+            Kind::Old => ROUNDS * 2,
             Kind::Hot | Kind::Open | Kind::Cold(_) => ROUNDS,
         }
     }
 }
 
-/// Measures all of these rows on one site; what a row needs is prepared when the first such row comes.
-pub(crate) async fn measure(bench: &mut Bench, mut site: Site, wanted: &[&Spec]) -> anyhow::Result<()> {
+/// Measures all of these rows, those on as many servers on one site.
+pub(crate) async fn measure(bench: &mut Bench, wanted: &[&Spec]) -> anyhow::Result<()> {
+    let (old, others): (Vec<&Spec>, Vec<&Spec>) = wanted.iter().partition(|spec| matches!(spec.kind, Kind::Old));
+    for servers in [1, 3] {
+        let here: Vec<&Spec> = others.iter().filter(|spec| spec.servers == servers).copied().collect();
+        if !here.is_empty() {
+            measure_on(bench, Site::start(servers).await?, &here).await?;
+        }
+    }
+    for spec in old {
+        old::measure(bench, Site::start(spec.servers).await?, spec).await?;
+    }
+    Ok(())
+}
+
+/// What a row needs is prepared when the first such row comes.
+async fn measure_on(bench: &mut Bench, mut site: Site, wanted: &[&Spec]) -> anyhow::Result<()> {
     let mut field = None;
     for spec in wanted.iter().filter(|spec| !matches!(spec.kind, Kind::Cold(_))) {
         if field.is_none() {
@@ -93,7 +113,7 @@ pub(crate) async fn measure(bench: &mut Bench, mut site: Site, wanted: &[&Spec])
             Kind::Closed(closed) => closed::measure(bench, &site, field, spec, closed).await?,
             Kind::Hot => hot::measure(bench, &site, field, spec).await?,
             Kind::Open => open::measure(bench, &site, field, spec).await?,
-            Kind::Cold(_) => continue,
+            Kind::Cold(_) | Kind::Old => continue,
         };
         bench.finish(row.held_to(spec.must))?;
     }

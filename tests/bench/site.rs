@@ -1,5 +1,8 @@
 //! Where contestants meet: private servers, one or three, with the real service as a process beside them.
 
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, bail, ensure};
 use async_nats::{Client, jetstream};
 use bytes::Bytes;
@@ -11,11 +14,15 @@ use proto::subject::LOG_STREAM;
 
 use crate::contestant::FSYNC;
 use crate::contestant::command::TENANT;
+use crate::progress::Progress;
 use crate::relay;
 
 /// Callers share one connection up to here, and all of them beyond.
 const CALLERS_ON_ONE_CONNECTION: usize = 64;
 const CONNECTIONS: usize = 4;
+/// How often one looks how far the read models are, and how long.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_mins(10);
 const LOG_MAX_BYTES: i64 = 256 << 30;
 
 /// Field order is the order in which they end: callers, the service, its servers.
@@ -72,6 +79,29 @@ impl Site {
     pub(crate) async fn restart_service(&mut self) {
         self.processes.kill(Service::Command).await;
         self.processes.start_one(Service::Command).await;
+    }
+
+    /// Starts projection-workers, which fold from then on.
+    pub(crate) async fn start_folding(&mut self) {
+        self.processes.start_one(Service::Projections).await;
+    }
+
+    /// Waits until the read models hold every commit there is.
+    pub(crate) async fn everything_is_folded(&self, progress: &Progress) -> anyhow::Result<()> {
+        const FOLDED: &str = "SELECT min(position) FROM keepsake.checkpoint";
+        let database = self.world.database.connect(&self.world.database.read_admin).await;
+        let last = self.last_position().await?;
+        let filling = progress.filling("folding the read models", last);
+        let (mut tick, began) = (tokio::time::interval(LOOK_EVERY), Instant::now());
+        loop {
+            tick.tick().await;
+            let folded = database.query_one(FOLDED, &[]).await?.try_get::<_, i64>(0)?.cast_unsigned();
+            filling.done().store(folded.min(last), Ordering::Relaxed);
+            if folded >= last {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < PATIENCE, "the read models have come to {folded} of {last} only");
+        }
     }
 
     /// What a process beside the service is started with.

@@ -1,0 +1,64 @@
+//! `command.old`: guests with a long past, every command of which is remembered, beside guests without one.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::Spec;
+use crate::bench::{Bench, ROUNDS, conditions};
+use crate::contestant::Contestant;
+use crate::contestant::command::Commands;
+use crate::field::{OWNERS, fill, fill_with};
+use crate::load::{Load, Turns, round};
+use crate::row::{Rounds, Row};
+use crate::site::Site;
+
+const CALLERS: usize = 64;
+/// Earlier commands of each old guest.
+const EARLIER: usize = 10_000;
+const YOUNG: Range<usize> = 0..OWNERS;
+/// One for each caller.
+const OLD: Range<usize> = OWNERS..OWNERS + CALLERS;
+
+/// On a site of its own: the workers that fold what is old could not open the copies that other contestants store.
+pub(super) async fn measure(bench: &mut Bench, mut site: Site, spec: &Spec) -> anyhow::Result<()> {
+    site.start_folding().await;
+    let young = registered(bench, &site, YOUNG).await?;
+    let old = registered(bench, &site, OLD).await?;
+    let earlier: Turns = Arc::new(|caller, turn| (turn < EARLIER as u64).then_some(caller));
+    let load = Load { clients: site.connections(CALLERS), callers: CALLERS, turns: earlier };
+    let what = format!("making {EARLIER} earlier commands for each of {CALLERS} guests");
+    fill_with(&load, &old, CALLERS * EARLIER, &what, &bench.progress).await?;
+    site.everything_is_folded(&bench.progress).await?;
+
+    let mut rounds = Rounds::default();
+    for number in 1..=ROUNDS {
+        for (contestant, guests, name) in [(&old, OLD, "old"), (&young, YOUNG, "young")] {
+            let label = format!("{} {number}/{ROUNDS} {name} guests", spec.name);
+            bench.progress.measuring(&label);
+            let turns = round(CALLERS, guests.len());
+            let load = Load { clients: site.connections(CALLERS), callers: CALLERS, turns };
+            let sample = bench.closed(&site, &load, contestant).await?;
+            bench.progress.measured(&format!("{label}: {sample}"));
+            if name == "young" {
+                rounds.limit.push(sample.rate);
+                continue;
+            }
+            rounds.ours.push(sample.rate);
+            rounds.p50_ms.extend(sample.percentile_ms(500));
+            rounds.p99_ms.extend(sample.percentile_ms(990));
+        }
+    }
+    let what = format!(
+        "{CALLERS} callers, each on one guest with {EARLIER} earlier commands; limit = {CALLERS} callers on {OWNERS} guests with \
+         hardly any; the read models are folded meanwhile"
+    );
+    let row = Row::new(spec.name, "commands/s", &rounds, conditions(bench, &site, &what));
+    bench.finish(row.held_to(spec.must))
+}
+
+/// Registers the guests of these numbers, and answers who records their interactions.
+async fn registered(bench: &Bench, site: &Site, guests: Range<usize>) -> anyhow::Result<Arc<dyn Contestant>> {
+    let register: Arc<dyn Contestant> = Arc::new(Commands::register(guests.clone()));
+    fill(site, &register, guests.len(), "registering guests", &bench.progress).await?;
+    Ok(Arc::new(Commands::record(guests)))
+}
