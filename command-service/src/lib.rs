@@ -53,7 +53,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let stop = CancellationToken::new();
     let (appender, appending) = Appender::new(log_client.clone());
     let canary = Canary::new(appender.clone());
-    let command_log = CommandLog::connect(&config.database_url)?;
+    let command_log = CommandLog::connect(&config.database_url, &log.log_id)?;
     let store = EventStore::new(log_client.clone(), vault.clone(), command_log, appender, config.cache_bytes);
     let executor = Arc::new(Executor::new(store, vault, durability.clone()));
     let listener = serve::bind(config.http_address).await?;

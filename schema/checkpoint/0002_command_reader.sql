@@ -1,3 +1,4 @@
--- How far the command log has been folded is part of its answer.
+-- How far the command log has been folded, and from which log, is part of its answer.
 
 GRANT SELECT (projection, position) ON keepsake.checkpoint TO keepsake_command_reader;
+GRANT SELECT (log_id) ON keepsake.log TO keepsake_command_reader;

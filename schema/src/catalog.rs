@@ -68,7 +68,8 @@ WHERE c.relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
 -- tables_the_command_side_may_read()
 SELECT oid::regclass::text FROM pg_class
 WHERE relkind IN ('r', 'p', 'v') AND relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
-  AND has_table_privilege('keepsake_command_reader', oid, 'SELECT') AND relname <> 'command_log'",
+  AND has_any_column_privilege('keepsake_command_reader', oid, 'SELECT')
+  AND oid <> ALL (ARRAY['read.command_log', 'keepsake.checkpoint', 'keepsake.log']::regclass[]::oid[])",
     ),
     (
         "is a role that row-level security does not bind",

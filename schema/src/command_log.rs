@@ -1,10 +1,10 @@
 //! Asking the command log: the one read model that the command side reads, as a role that sees nothing else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use runtime::config::Secret;
-use sha2::{Digest as _, Sha256};
 
 use crate::error::SchemaError;
 
@@ -14,16 +14,10 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 
 const FIND: &str = "
 -- find_command()
-SELECT c.position AS folded_to,
+SELECT c.position AS folded_to, (SELECT log_id FROM keepsake.log) AS log_id,
        ARRAY(SELECT l.position FROM read.command_log l WHERE l.tenant = $1 AND l.owner = $2 AND l.command = $3) AS found
 FROM keepsake.checkpoint c
 WHERE c.projection = 'command_log'";
-
-/// What a command's id is in the command log, and wherever else many of them are kept.
-pub fn command_hash(command_id: &str) -> u64 {
-    let digest = Sha256::digest(command_id.as_bytes());
-    u64::from_be_bytes(digest[..8].try_into().unwrap_or_default())
-}
 
 /// Where a command may have been carried out.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,12 +30,16 @@ pub struct Found {
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub struct CommandLog(Pool);
+pub struct CommandLog {
+    pool: Pool,
+    /// The log whose commits it must be about.
+    log_id: Arc<str>,
+}
 
 impl CommandLog {
     /// Prepares the connections; the first one is made when it is needed.
-    pub fn connect(url: &Secret) -> Result<Self, SchemaError> {
-        Ok(Self(crate::pool(url, POOL_SIZE)?))
+    pub fn connect(url: &Secret, log_id: &str) -> Result<Self, SchemaError> {
+        Ok(Self { pool: crate::pool(url, POOL_SIZE)?, log_id: log_id.into() })
     }
 
     /// The owner's commits under this hash, within 3 s.
@@ -50,11 +48,15 @@ impl CommandLog {
     }
 
     async fn ask(&self, tenant: &str, owner: &str, command: u64) -> Result<Found, SchemaError> {
-        let connection = self.0.get().await?;
+        let connection = self.pool.get().await?;
         let statement = connection.prepare_cached(FIND).await?;
         let Some(row) = connection.query_opt(&statement, &[&tenant, &owner, &command.cast_signed()]).await? else {
             return Ok(Found { positions: Vec::new(), folded_to: 0 });
         };
+        let log_id: Option<&str> = row.try_get("log_id")?;
+        if let Some(other) = log_id.filter(|log_id| **log_id != *self.log_id) {
+            return Err(SchemaError::OtherLog(other.to_owned()));
+        }
         let positions: Vec<i64> = row.try_get("found")?;
         Ok(Found {
             positions: positions.into_iter().map(i64::cast_unsigned).collect(),

@@ -10,6 +10,8 @@ pub enum SchemaError {
     Pool(#[from] BuildError),
     #[error("the read database cannot be reached")]
     Unavailable(#[from] PoolError),
+    #[error("the read models were folded from another log, {0}")]
+    OtherLog(String),
     #[error("the read database did not answer in time")]
     Late,
     #[error("the read database did not take a statement")]

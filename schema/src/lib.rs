@@ -7,6 +7,7 @@
 
 mod bootstrap;
 pub mod catalog;
+mod command_hash;
 mod command_log;
 mod error;
 mod logins;
@@ -16,7 +17,8 @@ mod read_model;
 mod sources;
 mod topic_key;
 
-pub use command_log::{CommandLog, Found, command_hash};
+pub use command_hash::command_hash;
+pub use command_log::{CommandLog, Found};
 pub use error::SchemaError;
 pub use logins::{Role, create_database, grant_login};
 pub use migrate::{Migrated, migrate};

@@ -46,6 +46,25 @@ async fn without_the_command_log_only_commands_that_may_be_old_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_log_of_another_log_is_not_believed() {
+    let world = World::start().await;
+    let services = InProcess::start(&world).await;
+    let client = Client::new(&world, &services.query.url(), "demo").await;
+    let (replies, admin) = a_long_past(&world, &client).await;
+    services.stop().await;
+    let command = services::command(&world).await;
+    let ours: String = admin.query_one("SELECT log_id FROM keepsake.log", &[]).await.expect("a log").get(0);
+    let emptied = "TRUNCATE read.command_log; UPDATE keepsake.log SET log_id = 'another'";
+    admin.batch_execute(emptied).await.expect("updates");
+    assert_eq!(client.refused("interactions.record", Some("c-0"), RECORD).await, "idempotency_unavailable");
+    let again = "UPDATE keepsake.checkpoint SET position = 0 WHERE projection = 'command_log'";
+    admin.execute(again, &[]).await.expect("updates");
+    admin.execute("UPDATE keepsake.log SET log_id = $1", &[&ours]).await.expect("updates");
+    assert_eq!(record(&client, 0).await, as_it_was(&replies[0]), "found in the log");
+    command.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_command_of_the_same_hash_costs_a_look_and_never_a_wrong_answer() {
     let world = World::start().await;
     let services = InProcess::start(&world).await;

@@ -27,7 +27,7 @@ pub(super) async fn find(
     memory: Memory,
 ) -> Result<Option<Original>, Fault> {
     for position in memory.at {
-        let found = by_command(&at(client, position).await?, command_id)?;
+        let found = by_command(&at(client, subject, position).await?, command_id)?;
         if found.is_some() {
             return Ok(found);
         }
@@ -36,7 +36,7 @@ pub(super) async fn find(
     let (tenant, owner) = (subject.tenant.as_str(), subject.owner.as_str());
     let known = command_log.find(tenant, owner, command_hash(command_id)).await.map_err(Fault::CommandLog)?;
     for position in known.positions {
-        let found = by_command(&at(client, position).await?, command_id)?;
+        let found = by_command(&at(client, subject, position).await?, command_id)?;
         if found.is_some() {
             return Ok(found);
         }
@@ -44,7 +44,7 @@ pub(super) async fn find(
     between(client, subject, command_id, known.folded_to + 1, before).await
 }
 
-/// Looks at every commit from `from` up to `before`: the command log has not come as far.
+/// Looks at every commit from `from` up to `before`, page by page: the command log has not come as far.
 async fn between(
     client: &Client,
     subject: &LogSubject,
@@ -52,31 +52,31 @@ async fn between(
     mut from: u64,
     before: u64,
 ) -> Result<Option<Original>, Fault> {
-    if from > before {
-        return Ok(None);
-    }
-    let mut page = direct_get::commits(client, subject, from).await.map_err(Fault::Log)?.into_iter();
-    loop {
-        let next = match page.next() {
+    while from <= before {
+        let mut page = Vec::new();
+        direct_get::page(client, subject, from, &mut page).await.map_err(Fault::Log)?;
+        if page.is_empty() {
             // The replica that answered lags behind; the leader has them all.
-            None => leader::next(client, subject, from).await.map_err(Fault::Log)?,
-            read => read,
-        };
-        let Some(stored) = next else { return Ok(None) };
-        let found = by_command(&stored, command_id)?;
-        if stored.position >= before || found.is_some() {
-            return Ok(found);
+            page.extend(leader::next(client, subject, from).await.map_err(Fault::Log)?);
         }
-        from = stored.position + 1;
+        let Some(last) = page.last() else { return Ok(None) };
+        from = last.position + 1;
+        for stored in &page {
+            let found = by_command(stored, command_id)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
     }
+    Ok(None)
 }
 
-async fn at(client: &Client, position: u64) -> Result<StoredCommit, Fault> {
-    if let Some(stored) = direct_get::at(client, position).await.map_err(Fault::Log)? {
+async fn at(client: &Client, subject: &LogSubject, position: u64) -> Result<StoredCommit, Fault> {
+    if let Some(stored) = direct_get::at(client, subject, position).await.map_err(Fault::Log)? {
         return Ok(stored);
     }
     // A replica that lags behind does not have it yet; the leader does.
-    leader::at(client, position).await.map_err(Fault::Log)?.ok_or(Fault::Corrupt(position))
+    leader::at(client, subject, position).await.map_err(Fault::Log)?.ok_or(Fault::Corrupt(position))
 }
 
 fn by_command(stored: &StoredCommit, command_id: &str) -> Result<Option<Original>, Fault> {

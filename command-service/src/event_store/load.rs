@@ -71,7 +71,7 @@ impl<'a> Load<'a> {
             if commit.snapshot_position == 0 {
                 break;
             }
-            match direct_get::at(self.client, commit.snapshot_position).await.map_err(Fault::Log)? {
+            match direct_get::at(self.client, self.subject, commit.snapshot_position).await.map_err(Fault::Log)? {
                 Some(earlier) => carrier = earlier,
                 None => break,
             }

@@ -33,10 +33,11 @@ pub async fn last(client: &Client, subject: &LogSubject) -> Result<Option<Stored
     one(client, format!("$JS.API.DIRECT.GET.{LOG_STREAM}.{subject}"), Bytes::new()).await
 }
 
-/// The commit at a position, whatever its subject.
-pub async fn at(client: &Client, position: u64) -> Result<Option<StoredCommit>, LogError> {
-    let request = Bytes::from(json!({"seq": position}).to_string());
-    one(client, format!("$JS.API.DIRECT.GET.{LOG_STREAM}"), request).await
+/// The commit at a position, if it is on this subject.
+pub async fn at(client: &Client, subject: &LogSubject, position: u64) -> Result<Option<StoredCommit>, LogError> {
+    let request = Bytes::from(json!({"seq": position, "next_by_subj": subject.to_string()}).to_string());
+    let found = one(client, format!("$JS.API.DIRECT.GET.{LOG_STREAM}"), request).await?;
+    Ok(found.filter(|commit| commit.position == position))
 }
 
 async fn one(client: &Client, asked: String, request: Bytes) -> Result<Option<StoredCommit>, LogError> {
@@ -62,8 +63,8 @@ pub async fn commits(client: &Client, subject: &LogSubject, from: u64) -> Result
     }
 }
 
-/// Reads one page within the time limit, whatever holds it up; true when there is another one.
-async fn page(
+/// Appends one page of the subject's commits from `from` on, within the time limit; true when there is another one.
+pub async fn page(
     client: &Client,
     subject: &LogSubject,
     from: u64,

@@ -28,9 +28,9 @@ pub async fn next(client: &Client, subject: &LogSubject, from: u64) -> Result<Op
     stored(ask(client, &json!({"seq": from, "next_by_subj": subject.to_string()})).await?)
 }
 
-/// The commit at a position, whatever its subject.
-pub async fn at(client: &Client, position: u64) -> Result<Option<StoredCommit>, LogError> {
-    stored(ask(client, &json!({"seq": position})).await?)
+/// The commit at a position, if it is on this subject.
+pub async fn at(client: &Client, subject: &LogSubject, position: u64) -> Result<Option<StoredCommit>, LogError> {
+    Ok(next(client, subject, position).await?.filter(|commit| commit.position == position))
 }
 
 fn stored(message: Option<RawMessage>) -> Result<Option<StoredCommit>, LogError> {
