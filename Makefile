@@ -29,7 +29,7 @@ test: toolchain ## Run every test, on real servers
 	@echo "building every binary and test (some minutes the first time)"
 	@cargo build --workspace --bins --locked
 	@echo "running the tests"
-	@cargo test --workspace --locked --lib --bins
+	@cargo test --workspace --locked --lib --bins --test evolution
 	@cargo test --package keepsake-tests --locked --test system
 
 planted: toolchain ## Plant one fault after the other in a copy of the tree: a named test must catch each

@@ -1,8 +1,8 @@
 //! Group commit: commits that wait together share one fsync of the log.
 //!
-//! A lone commit is published at once, unless a batch has just ended. Few of them are published one by one, without waiting for each other; many go as one
-//! atomic batch, one batch at a time. Where few ends and many begins is measured as it runs (`pace`). A commit stands and
-//! falls by its own guard: a batch the log refuses is settled commit by commit.
+//! A lone commit is published at once, unless a batch has just ended. Few of them are published one by one, without waiting for
+//! each other; many go as one atomic batch, one batch at a time. Where few ends and many begins is measured as it runs (`pace`).
+//! A commit stands and falls by its own guard: a batch the log refuses is settled commit by commit.
 
 mod answer;
 mod entry;

@@ -79,8 +79,20 @@ pub(super) async fn rate(
     contestant: &Arc<dyn Contestant>,
     label: &str,
 ) -> anyhow::Result<Sample> {
+    rate_of(bench, site, callers, OWNERS, contestant, label).await
+}
+
+/// The same, where the contestant has another number of owners.
+pub(super) async fn rate_of(
+    bench: &Bench,
+    site: &Site,
+    callers: usize,
+    owners: usize,
+    contestant: &Arc<dyn Contestant>,
+    label: &str,
+) -> anyhow::Result<Sample> {
     bench.progress.measuring(label);
-    let load = Load { clients: site.connections(callers), callers, turns: round(callers, OWNERS) };
+    let load = Load { clients: site.connections(callers), callers, turns: round(callers, owners) };
     let sample = bench.closed(site, &load, contestant).await?;
     bench.progress.measured(&format!("{label}: {sample}"));
     Ok(sample)

@@ -4,11 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Spec;
+use super::closed::rate_of;
 use crate::bench::{Bench, ROUNDS, conditions};
 use crate::contestant::Contestant;
 use crate::contestant::command::Commands;
 use crate::field::{OWNERS, fill, fill_with};
-use crate::load::{Load, Turns, round};
+use crate::load::{Load, Turns};
 use crate::row::{Rounds, Row};
 use crate::site::Site;
 
@@ -32,21 +33,12 @@ pub(super) async fn measure(bench: &mut Bench, mut site: Site, spec: &Spec) -> a
 
     let mut rounds = Rounds::default();
     for number in 1..=ROUNDS {
-        for (contestant, guests, name) in [(&old, OLD, "old"), (&young, YOUNG, "young")] {
-            let label = format!("{} {number}/{ROUNDS} {name} guests", spec.name);
-            bench.progress.measuring(&label);
-            let turns = round(CALLERS, guests.len());
-            let load = Load { clients: site.connections(CALLERS), callers: CALLERS, turns };
-            let sample = bench.closed(&site, &load, contestant).await?;
-            bench.progress.measured(&format!("{label}: {sample}"));
-            if name == "young" {
-                rounds.limit.push(sample.rate);
-                continue;
-            }
-            rounds.ours.push(sample.rate);
-            rounds.p50_ms.extend(sample.percentile_ms(500));
-            rounds.p99_ms.extend(sample.percentile_ms(990));
-        }
+        let label = |whose: &str| format!("{} {number}/{ROUNDS} {whose} guests", spec.name);
+        let ours = rate_of(bench, &site, CALLERS, OLD.len(), &old, &label("old")).await?;
+        rounds.ours.push(ours.rate);
+        rounds.p50_ms.extend(ours.percentile_ms(500));
+        rounds.p99_ms.extend(ours.percentile_ms(990));
+        rounds.limit.push(rate_of(bench, &site, CALLERS, YOUNG.len(), &young, &label("young")).await?.rate);
     }
     let what = format!(
         "{CALLERS} callers, each on one guest with {EARLIER} earlier commands; limit = {CALLERS} callers on {OWNERS} guests with \
