@@ -8,6 +8,12 @@ pub const EVENTS: &str = "Keepsake-Events";
 pub const TRACEPARENT: &str = "traceparent";
 /// Body encoding of a command: `application/json` (default) or `application/protobuf`.
 pub const CONTENT_TYPE: &str = "Content-Type";
+/// How long the sender waits for its answer: a command that was not begun by then is not begun any more.
+pub const TIMEOUT_MS: &str = "Keepsake-Timeout-Ms";
+/// On a dead letter: stable code of the reason.
+pub const REASON: &str = "Keepsake-Reason";
+/// On a dead letter: the reason as a sentence.
+pub const DETAIL: &str = "Keepsake-Detail";
 /// HTTP status of a refusal, by which NATS tools tell an error from an answer.
 pub const SERVICE_ERROR_CODE: &str = "Nats-Service-Error-Code";
 /// Stable code of a refusal: `guest_not_found`.

@@ -1,13 +1,15 @@
 //! What crosses a process boundary: commands and events, the commit they are stored in, subjects and headers.
 //!
 //! The messages are defined in the `.proto` files beside this crate's manifest, one per facet. Adding a command or an event
-//! there is all this crate needs: `build.rs` generates the messages, [`Command`], [`Event`] and [`EVENT_TYPES`].
+//! there is all this crate needs: `build/` generates the messages, [`Command`], [`Event`], [`EVENT_TYPES`] and the schemas
+//! of what is JSON.
 
 mod event_type;
 pub mod header;
 pub mod identifier;
 mod json_text;
-
+#[cfg(test)]
+mod schema;
 pub mod strict_json;
 pub mod subject;
 pub mod token;
@@ -15,7 +17,7 @@ mod upcast;
 
 pub use commit::{Actor, Commit, KeyVersion, SealedPart, Snapshot, StoredEvent};
 pub use event_type::EventType;
-pub use generated::{Command, DataClass, EVENT_TYPES, Event, commit, guest, interactions, reply, tenant};
+pub use generated::{Command, DataClass, EVENT_TYPES, Event, REPLY_SCHEMA, commit, guest, interactions, reply, tenant};
 pub use json_text::accept as json_object;
 pub use reply::{EventId, Reply};
 pub use strict_json::JsonRefused;

@@ -1,15 +1,22 @@
 //! The only place a NATS subject is spelled.
 
+mod command;
+mod verdict;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+
+pub use command::{
+    COMMAND_SUBJECTS, CommandSubject, DEAD_LETTER_STREAM, DEAD_LETTER_SUBJECTS, INTAKE_STREAM, INTAKE_SUBJECTS,
+    dead_letter, of_dead_letter,
+};
+pub use verdict::{VERDICT_STREAM, VERDICT_SUBJECTS, VERDICTS_STORED, VerdictSubject};
 
 /// The stream that holds the log.
 pub const LOG_STREAM: &str = "EVT";
 /// Every subject of the log.
 pub const LOG_SUBJECTS: &str = "es.>";
-/// Every command subject.
-pub const COMMAND_SUBJECTS: &str = "cmd.>";
 /// Virtual partitions a log subject can fall into; fixed for ever.
 pub const PARTITIONS: u32 = 64;
 /// Prefix of the inboxes callers may ask replies to.
@@ -152,35 +159,6 @@ impl FromStr for LogSubject {
         let subject =
             Self::new(tenant.parse().map_err(|_| InvalidSubject)?, owner.parse().map_err(|_| InvalidSubject)?);
         if subject.to_string() == text { Ok(subject) } else { Err(InvalidSubject) }
-    }
-}
-
-/// `cmd.<tenant>.<facet>.<command>[.<owner>]`: where a command is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandSubject<'a> {
-    pub tenant: &'a str,
-    pub facet: &'a str,
-    pub command: &'a str,
-    pub owner: Option<&'a str>,
-}
-
-impl<'a> CommandSubject<'a> {
-    pub fn parse(text: &'a str) -> Result<Self, InvalidSubject> {
-        let mut tokens = text.split('.');
-        let mut next = || tokens.next();
-        match [next(), next(), next(), next(), next(), next()] {
-            [Some("cmd"), Some(tenant), Some(facet), Some(command), owner, None] => {
-                Ok(Self { tenant, facet, command, owner })
-            }
-            _ => Err(InvalidSubject),
-        }
-    }
-}
-
-impl fmt::Display for CommandSubject<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cmd.{}.{}.{}", self.tenant, self.facet, self.command)?;
-        self.owner.map_or(Ok(()), |owner| write!(f, ".{owner}"))
     }
 }
 

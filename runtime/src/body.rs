@@ -1,5 +1,7 @@
 //! Reading a request's JSON body within its limits.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
@@ -11,22 +13,35 @@ use crate::problem::Problem;
 /// Largest body of a command.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// The body, when it is well-formed JSON of at most [`MAX_BODY_BYTES`].
+/// Ample for that much over a poor line; whoever takes longer only holds the connection.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The body, when it is well-formed JSON of at most [`MAX_BODY_BYTES`] and all of it comes within ten seconds.
 pub async fn json_bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     require_plain_json(headers)?;
-    let bytes = match Limited::new(body, MAX_BODY_BYTES).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
-        Err(_) => return Err(Problem::bad_request("malformed_body", "the request body ended early")),
-    };
+    let bytes = collect(body, BODY_TIMEOUT).await?;
     strict_json::check(&bytes)?;
     Ok(bytes)
+}
+
+async fn collect(body: Body, timeout: Duration) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(timeout, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::bad_request("malformed_body", "the request body ended early")),
+        Err(_) => Err(too_slow(timeout)),
+    }
 }
 
 /// The answer to a body over the limit, through whichever door it came.
 pub fn too_large() -> Problem {
     let detail = format!("a command takes at most {MAX_BODY_BYTES} bytes");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
+}
+
+fn too_slow(timeout: Duration) -> Problem {
+    let detail = format!("the request body did not come within {timeout:?}");
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
 }
 
 fn require_plain_json(headers: &HeaderMap) -> Result<(), Problem> {
@@ -49,7 +64,21 @@ fn is_utf8_json(content_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_utf8_json;
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use bytes::Bytes;
+    use futures_util::stream;
+
+    use super::{collect, is_utf8_json};
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_given_up() {
+        let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let problem = collect(body, Duration::ZERO).await.unwrap_err();
+        assert_eq!((problem.status().as_u16(), problem.code()), (408, "body_timeout"));
+    }
 
     #[test]
     fn only_json_in_utf8_is_taken() {
