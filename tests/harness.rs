@@ -86,6 +86,7 @@ impl World {
             vault_lookup_url: secret(&self.database.vault_lookup),
             log_replicas: self.nats.replicas(),
             log_max_bytes: LOG_MAX_BYTES,
+            intake_max_bytes: LOG_MAX_BYTES,
         }
     }
 

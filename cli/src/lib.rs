@@ -5,6 +5,7 @@ pub mod demo;
 pub mod doctor;
 pub mod guard;
 pub mod import;
+pub mod intake;
 pub mod json_print;
 pub mod migrate;
 pub mod probe;

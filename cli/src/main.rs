@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
-use keepsake_cli::{demo, doctor, guard, import, migrate, probe, reset, send, serve, stop, sub, up};
+use keepsake_cli::{demo, doctor, guard, import, intake, migrate, probe, reset, send, serve, stop, sub, up};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 
@@ -24,6 +24,7 @@ enum Command {
     Send(send::SendArgs),
     Sub(sub::SubArgs),
     Import(import::ImportArgs),
+    Intake(intake::IntakeArgs),
     Doctor(doctor::DoctorArgs),
     Migrate(migrate::MigrateArgs),
     /// Runs one of the three services in the foreground
@@ -62,6 +63,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Send(args) => send::run(args).await,
         Command::Sub(args) => sub::run(args).await.map(done),
         Command::Import(args) => import::run(args).await,
+        Command::Intake(args) => intake::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
         Command::Migrate(args) => migrate::run(&args).await.map(done),
         Command::Probe(args) => probe::run(&args).await,

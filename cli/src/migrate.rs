@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use event_log::intake;
 use event_log::stream::{self, StreamOptions};
 use runtime::config::Secret;
 use tokio_postgres::{Client, Config, NoTls};
@@ -16,6 +17,9 @@ use crate::up::MigrateOptions;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// 64 GiB: below the disk of a small server; `--log-max-bytes` says otherwise.
 const DEFAULT_LOG_BYTES: i64 = 64 << 30;
+
+/// 4 GiB of commands that wait.
+const DEFAULT_INTAKE_BYTES: i64 = 4 << 30;
 
 /// Makes the log's stream, the databases, and the logins that the services' own URLs name; repeatable.
 #[derive(Args, Clone, Debug)]
@@ -50,15 +54,20 @@ pub struct MigrateArgs {
     /// Size at which the log takes no more; below what its disk holds
     #[arg(long, env = "KEEPSAKE_LOG_MAX_BYTES", default_value_t = DEFAULT_LOG_BYTES)]
     pub log_max_bytes: i64,
+    /// Size at which the durable intake takes no more; dead letters and verdicts may each have a quarter of it beside it
+    #[arg(long, env = "KEEPSAKE_INTAKE_MAX_BYTES", default_value_t = DEFAULT_INTAKE_BYTES)]
+    pub intake_max_bytes: i64,
 }
 
 /// Of what is free when the log is made; the read models and the servers' own files need the rest.
 const LOG_SHARE_PERCENT: u64 = 70;
+/// The intake is empty but for a backlog.
+const INTAKE_SHARE_PERCENT: u64 = 5;
 
 impl MigrateArgs {
     /// For servers of our own, whose log lies on the disk of `folder`.
     pub fn on_disk_of(folder: &Path, options: MigrateOptions) -> anyhow::Result<Self> {
-        let log_max_bytes = disk::free_bytes(folder)? / 100 * LOG_SHARE_PERCENT;
+        let free_percent = disk::free_bytes(folder)? / 100;
         let login = |name| options.login_url(name).map(Secret::new);
         Ok(Self {
             writer_url: login("keepsake_writer_login")?,
@@ -70,7 +79,8 @@ impl MigrateArgs {
             database_url: Secret::new(options.admin_url),
             nats_url: options.nats_url,
             log_replicas: 1,
-            log_max_bytes: i64::try_from(log_max_bytes)?,
+            log_max_bytes: i64::try_from(free_percent * LOG_SHARE_PERCENT)?,
+            intake_max_bytes: i64::try_from(free_percent * INTAKE_SHARE_PERCENT)?.min(DEFAULT_INTAKE_BYTES),
         })
     }
 }
@@ -99,6 +109,7 @@ pub async fn run(args: &MigrateArgs) -> anyhow::Result<()> {
     let log = event_log::connect(&args.nats_url, "keepsake migrate").await?;
     let options = StreamOptions { replicas: args.log_replicas, max_bytes: args.log_max_bytes };
     stream::ensure(&log, options).await?;
+    intake::ensure(&log, StreamOptions { max_bytes: args.intake_max_bytes, ..options }).await?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use proto::{Actor, Command, Commit, Event, SealedPart};
 use runtime::clock;
 use vault::{GuestKeys, Vault};
 
+use crate::deadline::Deadline;
 use crate::error::Fault;
 use crate::event_store::{Loaded, snapshot};
 use crate::precondition::Precondition;
@@ -25,6 +26,15 @@ pub(crate) struct Request {
     /// What the sender has seen of the owner and rests on.
     pub(crate) precondition: Option<Precondition>,
     pub(crate) correlation_id: Option<String>,
+    /// Until when it may be begun.
+    pub(crate) deadline: Option<Deadline>,
+}
+
+impl Request {
+    /// Whether its sender still waits.
+    pub(crate) fn require_time(&self) -> Result<(), Fault> {
+        self.deadline.as_ref().map_or(Ok(()), Deadline::begin)
+    }
 }
 
 /// A request whose owner is found.

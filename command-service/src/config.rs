@@ -1,7 +1,7 @@
 //! Settings of command-service.
 //!
 //! `NATS_URL`, `NATS_MONITOR_URL`, `KEEPSAKE_DURABILITY`, `KEEPSAKE_DATABASE_URL`, `KEEPSAKE_VAULT_URL`, `KEEPSAKE_KEK_FILE`,
-//! `KEEPSAKE_CACHE_BYTES`, `KEEPSAKE_HTTP_ADDR`
+//! `KEEPSAKE_CACHE_BYTES`, `KEEPSAKE_HTTP_ADDR`, `KEEPSAKE_COMMAND_URL`
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -26,6 +26,8 @@ pub struct Config {
     /// What the states of owners may take in memory, so that their next command needs no load.
     pub cache_bytes: u64,
     pub http_address: SocketAddr,
+    /// Under which others reach that: `http://host:port`.
+    pub public_url: Option<String>,
 }
 
 impl Config {
@@ -39,6 +41,9 @@ impl Config {
         let key_file = env.required("KEEPSAKE_KEK_FILE", "the file with the key-encryption key");
         let cache_bytes = env.or("KEEPSAKE_CACHE_BYTES", DEFAULT_CACHE_BYTES, "a number of bytes");
         let http_address = env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_HTTP_ADDRESS, "an address and port to listen on");
+        let public_url: Option<String> =
+            env.optional("KEEPSAKE_COMMAND_URL", "http://host:port, as others reach this service");
+        let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
         let nats_monitors =
             monitors.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect();
         let settings = nats_url.zip(database_url).zip(vault_url).zip(key_file);
@@ -51,6 +56,7 @@ impl Config {
             key_file,
             cache_bytes,
             http_address,
+            public_url,
         }))
     }
 }

@@ -28,6 +28,11 @@ pub(crate) enum Fault {
     VersionConflict,
     #[error("too many commands are under way")]
     Overloaded,
+    #[error("the time the sender gave was over before the command was begun")]
+    DeadlineExceeded,
+    /// Of the streams beside the log.
+    #[error("the durable intake cannot be reached")]
+    Intake(#[source] LogError),
     #[error("the log cannot be reached")]
     Log(#[source] LogError),
     #[error("the log may lose what it acknowledges, so it is given nothing")]
@@ -100,6 +105,8 @@ impl From<Fault> for Problem {
                 Self::new(StatusCode::CONFLICT, "version_conflict", fault.to_string()).retryable()
             }
             Fault::Overloaded => Self::unavailable("overloaded", fault.to_string()),
+            Fault::DeadlineExceeded => Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", fault.to_string()),
+            Fault::Intake(ref source) => unavailable("intake_unavailable", &fault, source),
             Fault::Log(ref source) => unavailable("log_unavailable", &fault, source),
             Fault::CommandLog(ref source) => unavailable("idempotency_unavailable", &fault, source),
             Fault::NotDurable(ref source) => unavailable("log_not_durable", &fault, source),

@@ -166,6 +166,7 @@ impl Executor {
                 }
             }
         };
+        request.require_time()?;
         Ok(match self.store.append(subject, draft.expected, &draft.commit).await? {
             Appended::At(position) => {
                 let (commit, after) = draft.stored(position);

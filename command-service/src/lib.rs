@@ -4,17 +4,22 @@
 //! by the `event_store`, guarded by the owner's last position.
 
 pub mod appender;
+mod asyncapi;
+mod atomic_batch;
 mod canary;
 mod commit;
 mod config;
+mod deadline;
 mod error;
 mod event_store;
 mod execute;
 mod ingress;
+mod outgoing;
 mod precondition;
 mod target;
 mod tenants;
 mod turn_queue;
+mod verdicts;
 
 use std::sync::Arc;
 
@@ -23,9 +28,10 @@ use async_nats::Client;
 use async_nats::connection::State as ConnectionState;
 pub use config::Config;
 use event_log::durability::DurabilityProof;
-use event_log::stream;
+use event_log::{intake, stream};
 use futures_util::FutureExt as _;
 use runtime::Running;
+use runtime::clock;
 use runtime::health::{self, Check};
 use runtime::serve;
 use schema::CommandLog;
@@ -33,41 +39,84 @@ use tokio_util::sync::CancellationToken;
 use vault::Vault;
 
 use crate::appender::Appender;
+use crate::asyncapi::Links;
 use crate::canary::Canary;
 use crate::event_store::EventStore;
 use crate::execute::Executor;
+use crate::ingress::Order;
+use crate::ingress::intake::Intake;
+use crate::ingress::nats::discovery::{Discovery, Tally};
+use crate::turn_queue::TurnQueue;
+use crate::verdicts::Verdicts;
 
-/// Starts the service: connects, proves the log's durability, opens both doors.
+/// Starts the service: connects, proves the log's durability, opens the doors.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     let (log_client, connected) =
         event_log::connect_and_tell(&config.nats_url, "keepsake command-service: log").await?;
-    // A connection of its own: a caller's oversized message closes the connection it came on, and the log must not notice.
-    let door_client = event_log::connect(&config.nats_url, "keepsake command-service: door").await?;
     let log = stream::info(&log_client).await?;
-    let Config { nats_monitors, durability, .. } = config;
-    let durability = DurabilityProof::establish(log_client.clone(), connected, nats_monitors, durability).await?;
+    let intake = intake::info(&log_client).await?;
+    let Config { nats_monitors, durability, .. } = &config;
+    let durability =
+        DurabilityProof::establish(log_client.clone(), connected, nats_monitors.clone(), *durability).await?;
     tracing::info!(log.durability = durability.level().await?.name(), log.id = log.log_id, "the log is there");
     let vault = Vault::connect(&config.vault_url, &config.key_file)?;
     vault.ping().await.context("the vault does not answer: see KEEPSAKE_VAULT_URL")?;
 
-    let stop = CancellationToken::new();
     let (appender, appending) = Appender::new(log_client.clone());
+    let (verdicts, storing) = Verdicts::new(log_client.clone());
     let canary = Canary::new(appender.clone());
     let command_log = CommandLog::connect(&config.database_url, &log.log_id)?;
     let store = EventStore::new(log_client.clone(), vault.clone(), command_log, appender, config.cache_bytes);
     let executor = Arc::new(Executor::new(store, vault, durability.clone()));
+
+    let stop = CancellationToken::new();
     let listener = serve::bind(config.http_address).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
     running.spawn(durability.run(stop.clone()));
-    let nats_door = ingress::nats::open(&door_client, Arc::clone(&executor)).await?;
-    // An answer on the same connection means that the server has the subscription: ready is said only after that.
-    stream::info(&door_client).await?;
     running.spawn(appending.map(Ok));
-    running.spawn(ingress::nats::run(nats_door, stop.clone()));
+    running.spawn(storing.map(Ok));
+    let instance = clock::random_id().simple().to_string();
+    let doors = Doors { instance, log_client, executor, verdicts, order: TurnQueue::new() };
+    doors.open_to_nats(&config, &mut running, &stop).await?;
+    let Doors { instance, log_client, executor, verdicts, order } = doors;
     let health = health::router(checks(&log_client, canary, &executor), stop.clone());
-    let router = ingress::http::router(executor).merge(health);
+    let router = ingress::http::router(log_client.clone(), Arc::clone(&executor), verdicts.clone()).merge(health);
+    running.spawn(Intake::new(log_client, executor, verdicts, order, intake, instance).run(stop.clone()));
     running.spawn(serve::serve(listener, router, stop));
     Ok(running)
+}
+
+/// What the ways in have in common.
+struct Doors {
+    /// Names this process to others.
+    instance: String,
+    log_client: Client,
+    executor: Arc<Executor>,
+    verdicts: Verdicts,
+    order: Order,
+}
+
+impl Doors {
+    async fn open_to_nats(
+        &self,
+        config: &Config,
+        running: &mut Running,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        // A connection of its own: a caller's oversized message closes the connection it came on, and the log must not notice.
+        let client = event_log::connect(&config.nats_url, "keepsake command-service: door").await?;
+        let links = Links::new(config.public_url.clone().unwrap_or_else(|| running.url()));
+        let tally = Tally::new();
+        let discovery = Discovery::open(&client, self.instance.clone(), Arc::clone(&tally), links).await?;
+        let Self { executor, verdicts, order, .. } = self;
+        let door =
+            ingress::nats::open(&client, Arc::clone(executor), verdicts.clone(), Arc::clone(order), tally).await?;
+        // An answer on the same connection means that the server has the subscriptions: ready is said only after that.
+        stream::info(&client).await?;
+        running.spawn(discovery.run(stop.clone()));
+        running.spawn(ingress::nats::run(door, stop.clone()));
+        Ok(())
+    }
 }
 
 fn checks(client: &Client, canary: Canary, executor: &Arc<Executor>) -> Vec<Check> {

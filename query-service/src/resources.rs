@@ -1,4 +1,4 @@
-//! Every route, one line each. A path that is written to as well passes its writes on.
+//! Every route, one line each. Writes are passed on, and so are questions that only the command side can answer.
 
 use axum::Router;
 use axum::routing::{any, get};
@@ -24,6 +24,10 @@ pub(crate) fn router() -> Router<Service> {
         )
         .route("/topics/{topic_name}/summary", get(topic_summary::read))
         .route("/api/v1/topics/{topic_name}/summary", get(topic_summary::read))
+        .route("/commands/{command_id}", get(pass_through))
+        .route("/api/v1/commands/{command_id}", get(pass_through))
+        .route("/asyncapi.json", get(pass_through))
+        .route("/schemas/{name}", get(pass_through))
         .route("/{*path}", any(pass_through).get(no_such_route).options(no_such_route))
 }
 

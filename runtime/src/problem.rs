@@ -131,6 +131,11 @@ impl Problem {
         self.0.retryable
     }
 
+    /// When the same request may be sent again; `None` when that would change nothing.
+    pub fn retry_after_seconds(&self) -> Option<u32> {
+        self.0.retryable.then_some(RETRY_AFTER_SECONDS)
+    }
+
     /// The problem as its JSON document.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_else(|_| br#"{"code":"internal","status":500}"#.to_vec())
@@ -157,8 +162,8 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.0.retryable {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        if let Some(seconds) = self.retry_after_seconds() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, jetstream};
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
 use keepsake_cli::commander::{self, Outcome};
 use proto::{Reply, header};
-use runtime::http_client::{Answer, HttpClient};
+use runtime::http_client::{Answer, HttpClient, HttpError};
 use serde_json::Value;
 
 use super::{World, eventually};
@@ -71,6 +71,35 @@ impl Client {
         commander::send(&self.nats, &subject, id, Bytes::from(json.to_owned()), wait).await
     }
 
+    /// Sends a command and waits for nothing.
+    pub async fn publish(&self, command: &str, id: &str, json: &str) {
+        let (subject, headers) = (format!("cmd.{}.{command}", self.tenant), headers(id));
+        self.nats.publish_with_headers(subject, headers, json.to_owned().into()).await.expect("publishes");
+    }
+
+    /// Gives a command to the durable intake; it has it when this returns.
+    pub async fn durable(&self, command: &str, id: &str, json: &str) {
+        let (subject, headers) = (format!("cmdq.{}.{command}", self.tenant), headers(id));
+        let context = jetstream::new(self.nats.clone());
+        let sent = context.publish_with_headers(subject, headers, json.to_owned().into()).await;
+        sent.expect("publishes").await.expect("is acknowledged");
+    }
+
+    /// The verdict on a command, once there is one.
+    pub async fn verdict(&self, id: &str) -> Value {
+        eventually(&format!("{id} has a verdict"), async || {
+            let (status, verdict) = self.known_of(id).await;
+            (status == StatusCode::OK).then_some(verdict)
+        })
+        .await
+    }
+
+    /// What is known of a command now.
+    pub async fn known_of(&self, id: &str) -> (StatusCode, Value) {
+        let headers = [("X-Tenant-ID", self.tenant.as_str())];
+        json(&self.http(Method::GET, &format!("/api/v1/commands/{id}"), &headers, "").await)
+    }
+
     /// Sends a command as protobuf and reads the reply as protobuf.
     pub async fn protobuf<R: prost::Message + Default>(&self, command: &str, message: &impl prost::Message) -> R {
         let mut headers = HeaderMap::new();
@@ -103,7 +132,8 @@ impl Client {
         let tenant = self.tenant.as_str();
         let headers = [("X-Tenant-ID", tenant), ("Content-Type", "application/json"), ("Idempotency-Key", id)];
         eventually(&format!("{path} {id} is settled"), async || {
-            let (status, body) = json(&self.http(Method::POST, path, &headers, body).await);
+            // A service that was killed breaks off.
+            let (status, body) = json(&self.try_http(Method::POST, path, &headers, body).await.ok()?);
             let open = body["retryable"] == true || body["outcome"] == "unknown";
             (!open).then_some((status, body))
         })
@@ -112,9 +142,25 @@ impl Client {
 
     /// A request exactly as given.
     pub async fn http(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let url = format!("{}{path}", self.origin);
-        self.http.send(method, &url, headers, Bytes::from(body.to_owned())).await.expect("an answer")
+        self.try_http(method, path, headers, body).await.expect("an answer")
     }
+
+    async fn try_http(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Answer, HttpError> {
+        let url = format!("{}{path}", self.origin);
+        self.http.send(method, &url, headers, Bytes::from(body.to_owned())).await
+    }
+}
+
+fn headers(id: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::COMMAND_ID, id);
+    headers
 }
 
 fn json(answer: &Answer) -> (StatusCode, Value) {

@@ -1,6 +1,6 @@
 //! The log: is it there, which server keeps it, what does an acknowledgement survive.
 
-use event_log::{durability, stream};
+use event_log::{durability, intake, stream};
 
 use super::Finding;
 
@@ -22,6 +22,13 @@ pub(super) async fn examine(url: &str, monitors: &[String], findings: &mut Vec<F
             findings.push(match durability::probe(&info, monitors, None).await {
                 Ok(level) => Finding::good("durability", level.name()),
                 Err(error) => Finding::doubtful("durability", error.to_string()),
+            });
+            findings.push(match intake::info(&client).await {
+                Ok(intake) if intake.dead > 0 => {
+                    Finding::doubtful("intake", format!("{} dead letters: `keepsake intake list`", intake.dead))
+                }
+                Ok(intake) => Finding::good("intake", format!("{} commands waiting", intake.waiting)),
+                Err(error) => Finding::bad("intake", error.to_string()),
             });
             Some(info.last_position)
         }

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use proto::header;
 use proto::subject::{LOG_STREAM, LogSubject};
 
+use crate::outgoing::Outgoing;
+
 const COMMAND_ID: HeaderName = HeaderName::from_static(header::COMMAND_ID);
 const EVENTS: HeaderName = HeaderName::from_static(header::EVENTS);
 
@@ -12,7 +14,7 @@ const EVENTS: HeaderName = HeaderName::from_static(header::EVENTS);
 #[derive(Debug)]
 pub struct Entry {
     pub(super) owner: LogSubject,
-    pub(super) subject: Subject,
+    subject: Subject,
     expected: u64,
     command_id: String,
     events: String,
@@ -26,12 +28,12 @@ impl Entry {
         Self { owner, subject, expected, command_id, events, payload }
     }
 
-    pub(super) fn headers(&self) -> HeaderMap {
+    pub(super) fn message(&self) -> Outgoing {
         let mut headers = HeaderMap::new();
         headers.insert(header::EXPECTED_LAST_SUBJECT_SEQUENCE, self.expected.to_string());
         headers.insert(header::EXPECTED_STREAM, LOG_STREAM);
         headers.insert(COMMAND_ID, self.command_id.as_str());
         headers.insert(EVENTS, self.events.as_str());
-        headers
+        Outgoing { subject: self.subject.clone(), headers, payload: self.payload.clone() }
     }
 }

@@ -1,16 +1,16 @@
-//! The two ways a commit reaches the log: a guarded publish, and an atomic batch of them (ADR-50 of NATS).
+//! The two ways a commit reaches the log: a guarded publish, and an atomic batch of them.
 
 use std::time::Duration;
 
-use async_nats::{Client, HeaderMap, RequestErrorKind, Subject, header};
-use bytes::Bytes;
-use runtime::clock;
+use async_nats::{Client, RequestError, RequestErrorKind};
 use tokio::time::Instant;
 
 use super::Ended;
 use super::answer::{self, Answer, AppendFault, Appended};
 use super::entry::Entry;
 use super::waiting::Unit;
+use crate::atomic_batch::{self, BatchFault};
+use crate::outgoing::Outgoing;
 
 /// Longer than the client waits for an answer by itself.
 const TIMEOUT: Duration = Duration::from_secs(6);
@@ -59,7 +59,7 @@ pub(super) async fn batch(client: Client, units: Vec<Unit>) -> Ended {
 async fn publish(client: &Client, commits: &[&Entry]) -> Answer {
     let sent = async {
         match commits {
-            [commit] => ask(client, commit, commit.headers(), 1).await,
+            [commit] => ask(client, commit).await,
             [] => Answer::Outcome(Err(AppendFault::Refused("an append of nothing".to_owned()))),
             [first @ .., last] => send_batch(client, first, last).await,
         }
@@ -68,38 +68,29 @@ async fn publish(client: &Client, commits: &[&Entry]) -> Answer {
     tokio::time::timeout(TIMEOUT, sent).await.unwrap_or(Answer::Outcome(Ok(Appended::Unclear)))
 }
 
-/// All messages but the last ask for no answer: the last one's is that of the batch.
 async fn send_batch(client: &Client, first: &[&Entry], last: &Entry) -> Answer {
-    let id = clock::ordered_id().simple().to_string();
-    for (sequence, entry) in (1_usize..).zip(first) {
-        let (subject, payload): (Subject, Bytes) = (entry.subject.clone(), entry.payload.clone());
-        if let Err(error) = client.publish_with_headers(subject, in_batch(entry, &id, sequence), payload).await {
-            // Nothing will be stored: the message that says so is not sent.
-            return Answer::Outcome(Err(AppendFault::Refused(error.to_string())));
-        }
-    }
-    let mut headers = in_batch(last, &id, first.len() + 1);
-    headers.insert(header::NATS_BATCH_COMMIT, header::NATS_BATCH_COMMIT_FINAL);
-    ask(client, last, headers, first.len() + 1).await
-}
-
-fn in_batch(entry: &Entry, id: &str, sequence: usize) -> HeaderMap {
-    let mut headers = entry.headers();
-    headers.insert(header::NATS_BATCH_ID, id);
-    headers.insert(header::NATS_BATCH_SEQUENCE, sequence.to_string());
-    headers
-}
-
-async fn ask(client: &Client, entry: &Entry, headers: HeaderMap, commits: usize) -> Answer {
-    match client.request_with_headers(entry.subject.clone(), headers, entry.payload.clone()).await {
+    let first: Vec<Outgoing> = first.iter().map(|entry| entry.message()).collect();
+    let commits = first.len() + 1;
+    match atomic_batch::publish(client, first, last.message()).await {
         Ok(answer) => answer::read(&answer.payload, commits),
-        Err(error) => match error.kind() {
-            RequestErrorKind::TimedOut | RequestErrorKind::NoResponders | RequestErrorKind::Other => {
-                Answer::Outcome(Ok(Appended::Unclear))
-            }
-            RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
-                Answer::Outcome(Err(AppendFault::Refused(error.to_string())))
-            }
-        },
+        Err(BatchFault::Unsent(error)) => Answer::Outcome(Err(AppendFault::Refused(error.to_string()))),
+        Err(BatchFault::Unanswered(error)) => unanswered(&error),
     }
+}
+
+async fn ask(client: &Client, entry: &Entry) -> Answer {
+    let Outgoing { subject, headers, payload } = entry.message();
+    match client.request_with_headers(subject, headers, payload).await {
+        Ok(answer) => answer::read(&answer.payload, 1),
+        Err(error) => unanswered(&error),
+    }
+}
+
+fn unanswered(error: &RequestError) -> Answer {
+    Answer::Outcome(match error.kind() {
+        RequestErrorKind::TimedOut | RequestErrorKind::NoResponders | RequestErrorKind::Other => Ok(Appended::Unclear),
+        RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
+            Err(AppendFault::Refused(error.to_string()))
+        }
+    })
 }

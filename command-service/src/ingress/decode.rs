@@ -88,9 +88,13 @@ fn protobuf_problem(fault: &ProtobufFault) -> Problem {
     }
 }
 
-/// The caller's command id, or one of ours when it gave none.
-pub(crate) fn command_id(given: Option<&[u8]>) -> Result<String, Problem> {
-    let Some(given) = given else { return Ok(format!("cmd_{}", clock::ordered_id().simple())) };
+/// An id for a command whose caller gave none.
+pub(crate) fn new_command_id() -> String {
+    format!("cmd_{}", clock::ordered_id().simple())
+}
+
+/// The caller's command id.
+pub(crate) fn command_id(given: &[u8]) -> Result<String, Problem> {
     let printable = given.iter().all(u8::is_ascii_graphic);
     match std::str::from_utf8(given) {
         Ok(id) if printable && !id.is_empty() && id.len() <= MAX_ID_BYTES => Ok(id.to_owned()),
@@ -161,9 +165,9 @@ mod tests {
 
     #[test]
     fn ids_are_printable_and_bounded() {
-        assert!(command_id(Some(b"order-1")).is_ok() && command_id(None).is_ok());
+        assert!(command_id(b"order-1").is_ok() && command_id(new_command_id().as_bytes()).is_ok());
         for id in [&b""[..], b"a b", &[b'x'; 256], "ä".as_bytes()] {
-            assert!(command_id(Some(id)).is_err());
+            assert!(command_id(id).is_err());
         }
     }
 }

@@ -1,17 +1,21 @@
 //! The HTTP door: the write endpoints of the sources, each under its unversioned and its `/api/v1` path.
 
+mod commands;
+mod descriptions;
 mod events;
 mod guests;
 mod interactions;
+mod prefer;
 mod tenants;
 
 use std::sync::Arc;
 
+use async_nats::Client;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts as _, Request as HttpRequest};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use proto::{Command, Reply};
@@ -20,31 +24,46 @@ use runtime::problem::Problem;
 use runtime::tenant::{RequestTenant, Tenant};
 use tokio::sync::Semaphore;
 
+use super::intake::put;
 use super::{MAX_IN_FLIGHT, decode};
+use crate::asyncapi;
 use crate::commit::Request;
 use crate::error::Fault;
 use crate::execute::Executor;
 use crate::precondition::Precondition;
+use crate::verdicts::{Verdict, Verdicts};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 
 #[derive(Clone)]
 struct Door {
+    client: Client,
     executor: Arc<Executor>,
+    verdicts: Verdicts,
     in_flight: Arc<Semaphore>,
+    asyncapi: Arc<str>,
 }
 
-/// Every write endpoint.
-pub(crate) fn router(executor: Arc<Executor>) -> Router {
-    let door = Door { executor, in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)) };
+/// Every write endpoint, and what is asked about commands.
+pub(crate) fn router(client: Client, executor: Arc<Executor>, verdicts: Verdicts) -> Router {
+    let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
+    let asyncapi = asyncapi::document().to_string().into();
+    let door = Door { client, executor, verdicts, in_flight, asyncapi };
     let versioned = Router::new()
         .route("/tenants", post(tenants::provision))
         .route("/users", post(guests::register))
         .route("/event", post(events::record))
-        .route("/guests/{guest_id}/interactions", post(interactions::record));
-    Router::new().merge(versioned.clone()).nest("/api/v1", versioned).with_state(door)
+        .route("/guests/{guest_id}/interactions", post(interactions::record))
+        .route("/commands/{command_id}", get(commands::verdict));
+    Router::new()
+        .merge(versioned.clone())
+        .nest("/api/v1", versioned)
+        .route("/asyncapi.json", get(descriptions::asyncapi))
+        .route("/schemas/{name}", get(descriptions::schema))
+        .with_state(door)
 }
 
 /// A write as every endpoint gets it: whose it is, under which id, and the bytes of its JSON.
@@ -53,6 +72,8 @@ struct Write {
     tenant: Tenant,
     id: Option<String>,
     precondition: Option<Precondition>,
+    /// The caller would rather not wait.
+    asynchronously: bool,
     json: Bytes,
 }
 
@@ -64,8 +85,9 @@ impl FromRequest<Door> for Write {
         let RequestTenant(tenant) = RequestTenant::from_request_parts(&mut parts, door).await?;
         let id = idempotency_key(&parts.headers)?;
         let precondition = Precondition::from_headers(&parts.headers)?;
+        let asynchronously = prefer::respond_async(&parts.headers);
         let json = body::json_bytes(&parts.headers, body).await?;
-        Ok(Self { door: door.clone(), tenant, id, precondition, json })
+        Ok(Self { door: door.clone(), tenant, id, precondition, asynchronously, json })
     }
 }
 
@@ -73,7 +95,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     match (keys.next(), keys.next()) {
         (None, _) => Ok(None),
-        (Some(key), None) => decode::command_id(Some(key.as_bytes())).map(Some),
+        (Some(key), None) => decode::command_id(key.as_bytes()).map(Some),
         (Some(_), Some(_)) => {
             Err(Problem::bad_request("idempotency_key_invalid", "Idempotency-Key is given more than once"))
         }
@@ -83,17 +105,36 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 impl Write {
     /// Carries the command out; `status` is the answer's when it did so now, 200 when it had before or nothing changed.
     async fn execute(self, command: Command, status: StatusCode) -> Result<Response, Problem> {
-        let Self { door: Door { executor, in_flight }, tenant, id, precondition, .. } = self;
-        let id = id.map_or_else(|| decode::command_id(None), Ok)?;
-        let Ok(permit) = in_flight.try_acquire_owned() else { return Err(Fault::Overloaded.into()) };
-        let request = Request { id, tenant, command, owner: None, precondition, correlation_id: None };
+        let Self { door, tenant, id, precondition, asynchronously, .. } = self;
+        let id = id.unwrap_or_else(decode::new_command_id);
+        let Ok(permit) = Arc::clone(&door.in_flight).try_acquire_owned() else { return Err(Fault::Overloaded.into()) };
+        let request = Request { id, tenant, command, owner: None, precondition, correlation_id: None, deadline: None };
+        // Whoever rests on a version must hear at once that it is not the present one.
+        let asynchronously = asynchronously && request.precondition.is_none();
         // A task of its own: a caller who hangs up does not stop a command half-way.
         let carried_out = tokio::spawn(async move {
             let _permit = permit;
-            executor.execute(&request).await
+            if asynchronously { door.take(&request).await } else { door.carry_out(&request, status).await }
         });
-        let reply = carried_out.await.map_err(|panic| Problem::internal(&panic))??;
-        Ok(respond(&reply, status))
+        Ok(carried_out.await.map_err(|panic| Problem::internal(&panic))??)
+    }
+}
+
+impl Door {
+    async fn carry_out(&self, request: &Request, status: StatusCode) -> Result<Response, Fault> {
+        Ok(respond(&self.executor.execute(request).await?, status))
+    }
+
+    /// Keeps the command until it is carried out, and says where its verdict will be.
+    async fn take(&self, request: &Request) -> Result<Response, Fault> {
+        self.executor.require_durable().await?;
+        put::put(&self.client, &self.verdicts, request).await?;
+        let headers = [
+            (header::LOCATION, format!("/api/v1/commands/{}", prefer::path_segment(&request.id))),
+            (header::CONTENT_TYPE, "application/json".to_owned()),
+            (PREFERENCE_APPLIED, "respond-async".to_owned()),
+        ];
+        Ok((StatusCode::ACCEPTED, headers, Verdict::pending(&request.id).to_json()).into_response())
     }
 }
 

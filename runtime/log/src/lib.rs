@@ -4,6 +4,7 @@
 pub mod connect;
 pub mod direct_get;
 pub mod durability;
+pub mod intake;
 pub mod leader;
 pub mod read;
 pub mod stream;

@@ -72,11 +72,13 @@ fn refused(error: &CreateStreamError, options: StreamOptions) -> LogError {
     let too_large = format!(
         "the server keeps less than the {asked} bytes asked for: lower KEEPSAKE_LOG_MAX_BYTES, or raise its max_file_store"
     );
-    let kind = error.kind();
-    let is_too_large =
-        matches!(kind, CreateStreamErrorKind::JetStream(error) if TOO_LARGE.contains(&error.error_code()));
-    let why = if is_too_large { too_large } else { error.to_string() };
+    let why = if is_too_large(error) { too_large } else { error.to_string() };
     LogError::Refused("the stream EVT could not be made", why)
+}
+
+/// Whether the server has less room than was asked for.
+pub(crate) fn is_too_large(error: &CreateStreamError) -> bool {
+    matches!(error.kind(), CreateStreamErrorKind::JetStream(error) if TOO_LARGE.contains(&error.error_code()))
 }
 
 /// The log as it stands now; an error when there is no stream yet.
@@ -86,9 +88,13 @@ pub async fn info(client: &Client) -> Result<LogInfo, LogError> {
 }
 
 async fn find(client: &Client) -> Result<Option<LogInfo>, LogError> {
-    let context: Context = jetstream::new(client.clone());
-    match context.get_stream(LOG_STREAM).await {
-        Ok(stream) => info_of(stream.cached_info()).map(Some),
+    lookup(&jetstream::new(client.clone()), LOG_STREAM).await?.as_ref().map(info_of).transpose()
+}
+
+/// What the server says of a stream, if there is one of this name.
+pub(crate) async fn lookup(context: &Context, name: &str) -> Result<Option<Info>, LogError> {
+    match context.get_stream(name).await {
+        Ok(stream) => Ok(Some(stream.cached_info().clone())),
         Err(error) if is_missing(&error.kind()) => Ok(None),
         Err(error) => Err(LogError::NoAnswer("stream info", error.into())),
     }

@@ -31,7 +31,7 @@ fn collect(folder: &Path, codes: &mut BTreeSet<String>) {
 
 /// Every word in quotes that the text before it makes a code.
 fn in_file(source: &str) -> Vec<String> {
-    let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let quotes = source.match_indices('"').map(|(at, _)| at);
     let word = |at: usize| Some(source[at + 1..].split_once('"')?.0).filter(|word| is_word(word));
     let found = quotes.filter(|at| makes_a_code(&source[..*at])).filter_map(word);

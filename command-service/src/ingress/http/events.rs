@@ -42,7 +42,7 @@ pub(super) async fn record(mut write: Write) -> Result<Response, Problem> {
         return Err(Problem::bad_request("missing_identity", "an event says whose it is").at("#/user_id"));
     }
     if let (None, Some(id)) = (&write.id, &event.user_event_id) {
-        write.id = Some(decode::command_id(Some(id.as_bytes()))?);
+        write.id = Some(decode::command_id(id.as_bytes())?);
     }
     let record = RecordInteraction {
         guest_id: event.user_id,
