@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::ensure;
 
 use crate::contestant::Contestant;
+use crate::contestant::http::Posts;
 use crate::load::{self, Load, Sample, Window};
 use crate::progress::Progress;
 use crate::results::Results;
@@ -37,7 +38,19 @@ impl Bench {
         contestant: &Arc<dyn Contestant>,
     ) -> anyhow::Result<Sample> {
         let window = Window::from_now(WARM_UP, self.timed);
-        self.checked(site, load::closed(load, contestant, window)).await
+        self.checked(async || site.last_position().await, load::closed(load, contestant, window)).await
+    }
+
+    /// Measures a closed loop over HTTP; `stored` counts the commits of the contestant.
+    pub(crate) async fn closed_over_http(
+        &self,
+        callers: usize,
+        owners: usize,
+        contestant: &Arc<Posts>,
+        stored: impl AsyncFn() -> anyhow::Result<u64>,
+    ) -> anyhow::Result<Sample> {
+        let (window, turns) = (Window::from_now(WARM_UP, self.timed), load::round(callers, owners));
+        self.checked(stored, load::closed_over_http(callers, &turns, contestant, window)).await
     }
 
     /// Measures an open loop of `rate` requests a second.
@@ -49,18 +62,18 @@ impl Bench {
         rate: f64,
     ) -> anyhow::Result<Sample> {
         let window = Window::from_now(WARM_UP, self.timed);
-        self.checked(site, load::open(load, contestant, window, rate)).await
+        self.checked(async || site.last_position().await, load::open(load, contestant, window, rate)).await
     }
 
-    /// Nothing counts that the log has not got.
+    /// Nothing counts that is not stored.
     async fn checked(
         &self,
-        site: &Site,
+        count: impl AsyncFn() -> anyhow::Result<u64>,
         measuring: impl Future<Output = anyhow::Result<Sample>>,
     ) -> anyhow::Result<Sample> {
-        let before = site.last_position().await?;
+        let before = count().await?;
         let sample = measuring.await?;
-        let stored = site.last_position().await? - before;
+        let stored = count().await? - before;
         let accepted = sample.accepted;
         ensure!(stored >= accepted, "{accepted} requests were accepted and only {stored} commits stored");
         Ok(sample)

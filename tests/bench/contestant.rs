@@ -2,6 +2,7 @@
 
 pub(crate) mod batches;
 pub(crate) mod command;
+pub(crate) mod http;
 pub(crate) mod raw;
 pub(crate) mod relay;
 
@@ -51,9 +52,13 @@ impl Ids {
         Self { run: runtime::clock::random_id().simple().to_string(), next: AtomicU64::new(0) }
     }
 
+    pub(crate) fn fresh(&self) -> String {
+        format!("{}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
     pub(crate) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(header::COMMAND_ID, format!("{}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed)));
+        headers.insert(header::COMMAND_ID, self.fresh());
         headers
     }
 }
@@ -78,8 +83,13 @@ fn judge(answer: &Message) -> anyhow::Result<Verdict> {
         Some(code) => bail!("refused with {code}: {}", String::from_utf8_lossy(&answer.payload)),
         None => {}
     }
-    let text = || format!("no reply: {}", String::from_utf8_lossy(&answer.payload));
-    let Answer { position, durability, replayed } = serde_json::from_slice(&answer.payload).with_context(text)?;
+    accepted(&answer.payload)
+}
+
+/// Reads what only an accepted request is answered.
+fn accepted(reply: &[u8]) -> anyhow::Result<Verdict> {
+    let text = || format!("no reply: {}", String::from_utf8_lossy(reply));
+    let Answer { position, durability, replayed } = serde_json::from_slice(reply).with_context(text)?;
     ensure!(position > 0 && durability == FSYNC && !replayed, "not a fresh commit on disk: {}", text());
     Ok(Verdict::Accepted)
 }

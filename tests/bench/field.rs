@@ -1,15 +1,14 @@
 //! The contestants on a site, with everybody registered: the service, the empty relay, the bare log.
 
-use std::process::Stdio;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use async_nats::jetstream;
 use bytes::Bytes;
 use proto::subject::LOG_STREAM;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
+use crate::child;
 use crate::contestant::Contestant;
 use crate::contestant::batches::Batches;
 use crate::contestant::command::{Commands, interaction};
@@ -88,17 +87,9 @@ async fn stored_commit(site: &Site) -> anyhow::Result<Bytes> {
 async fn start_relay(site: &Site, payload: &Bytes) -> anyhow::Result<Child> {
     let file = site.folder().join("commit");
     std::fs::write(&file, payload)?;
-    let mut relay = Command::new(std::env::current_exe()?)
-        .arg("--relay")
-        .arg(&file)
-        .envs(site.environment())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .context("the relay does not start")?;
-    let said = relay.stdout.take().context("the relay says nothing")?;
-    let line = BufReader::new(said).lines().next_line().await?;
-    ensure!(line.as_deref() == Some(READY), "the relay ended before it was ready");
+    let mut relay = child::command()?;
+    relay.arg("--relay").arg(&file).envs(site.environment());
+    let (relay, said) = child::start(&mut relay).await.context("the relay does not start")?;
+    ensure!(said == READY, "the relay is not ready: {said}");
     Ok(relay)
 }

@@ -1,6 +1,7 @@
 //! The load generator, the same for every contestant: callers over connections, closed or open loop.
 
 mod connection;
+mod http;
 mod sample;
 mod schedule;
 
@@ -14,7 +15,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::contestant::Contestant;
+use crate::contestant::http::Posts;
 use connection::{Connection, Heard};
+use http::Caller;
 pub(crate) use sample::Sample;
 
 /// How long the last answers may take once nobody asks any more.
@@ -52,6 +55,22 @@ impl Window {
 pub(crate) async fn closed(load: &Load, contestant: &Arc<dyn Contestant>, window: Window) -> anyhow::Result<Sample> {
     let heard = run(load, contestant, window, &Arc::default(), |connection| connection.closed(window.closes)).await?;
     Ok(Sample::by_answer(window, heard))
+}
+
+/// The same over HTTP, where each caller has a connection of its own.
+pub(crate) async fn closed_over_http(
+    callers: usize,
+    turns: &Turns,
+    contestant: &Arc<Posts>,
+    window: Window,
+) -> anyhow::Result<Sample> {
+    let mut connections = JoinSet::new();
+    for number in 0..callers {
+        let (turns, contestant) = (Arc::clone(turns), Arc::clone(contestant));
+        let caller = Caller { number, turns, contestant, started: window.starts };
+        connections.spawn(caller.closed(window.closes));
+    }
+    Ok(Sample::by_answer(window, heard(connections, window).await?))
 }
 
 /// `rate` requests a second whatever becomes of them; latency counts from the instant a request was due.
@@ -94,6 +113,11 @@ where
         let connection = Connection::new(load, first, Arc::clone(contestant), window.starts, Arc::clone(done)).await?;
         connections.spawn(ask(connection));
     }
+    heard(connections, window).await
+}
+
+/// What all of them heard, once the last one has its last answer.
+async fn heard(mut connections: JoinSet<anyhow::Result<Heard>>, window: Window) -> anyhow::Result<Vec<Heard>> {
     let all = async {
         let mut heard = Vec::new();
         while let Some(connection) = connections.join_next().await {

@@ -1,6 +1,8 @@
 //! `make bench`: what the service does in a second, beside what the same machine could do at most.
 
 mod bench;
+mod by_hand;
+mod child;
 mod contestant;
 mod field;
 mod figures;
@@ -42,6 +44,9 @@ struct Args {
     /// Be the empty relay, copying the commit in this file.
     #[arg(long, hide = true)]
     relay: Option<PathBuf>,
+    /// Be the service by hand.
+    #[arg(long, hide = true)]
+    by_hand: bool,
 }
 
 #[tokio::main]
@@ -49,6 +54,8 @@ async fn main() -> ExitCode {
     let args = Args::parse();
     let done = if let Some(commit) = &args.relay {
         relay::run(commit).await
+    } else if args.by_hand {
+        by_hand::run().await
     } else {
         Box::pin(until_interrupted(run(&args))).await
     };

@@ -1,7 +1,6 @@
 //! The empty relay, a process of its own: a door and the appender, with nothing of Keepsake in between. Nothing is loaded,
 //! decided or sealed; the last positions are in memory, and every commit is a copy of a real one.
 
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,8 +13,9 @@ use futures_util::StreamExt as _;
 use prost::Message as _;
 use proto::subject::LogSubject;
 use proto::{Commit, header};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
+use crate::child;
 use crate::contestant::OVERLOADED;
 use crate::contestant::raw::log_subjects;
 use crate::field::OWNERS;
@@ -47,15 +47,9 @@ pub(crate) async fn run(payload: &Path) -> anyhow::Result<()> {
     let (appender, appending) = Appender::new(log.clone());
     let appending = tokio::spawn(appending);
     let relay = Arc::new(Relay::new(door, appender, payload, proved(&log, &monitors).await?)?);
-    let (gone, parent) = oneshot::channel::<()>();
-    // A thread and no task: the runtime does not wait for it.
-    std::thread::spawn(move || {
-        let _nothing_more_to_read = std::io::stdin().read_to_end(&mut Vec::new());
-        drop(gone);
-    });
     tokio::select! {
         served = serve(&relay) => served?,
-        _ = parent => {}
+        () = child::until_parent_is_gone() => {}
     }
     drop(relay);
     // Whoever still waited for an answer is gone as well.

@@ -3,6 +3,8 @@
 mod closed;
 mod cold;
 mod hot;
+mod http;
+mod intake;
 mod old;
 mod open;
 
@@ -25,21 +27,30 @@ pub(crate) enum Kind {
     Closed(Closed),
     Hot,
     Open,
+    /// Over HTTP, beside the service by hand.
+    Http,
+    /// A backlog of the durable intake.
+    Intake,
+    /// The same as `Http`, on a site of its own whose read models are folded.
+    HttpFolded,
     /// On a site of its own.
     Old,
     /// The first command on a guest with so many events.
     Cold(usize),
 }
 
-pub(crate) const ROWS: [Spec; 14] = [
-    closed("command.c1", 1, 1, Limit::Singles, relay(0.85)),
+pub(crate) const ROWS: [Spec; 17] = [
+    closed("command.c1", 1, 1, Limit::Singles, limit(0.85)),
     closed("command.c16", 1, 16, Limit::Singles, relay_and_raw(0.80, 0.80)),
     closed("command.c64", 1, 64, Limit::Singles, relay_and_raw(0.80, 1.5)),
     closed("command.c256", 1, 256, Limit::Singles, relay_and_raw(0.80, 3.5)),
     closed("command.c1000", 1, 1_000, Limit::Batches, relay_and_raw(0.80, 0.5)),
     other("command.hot", Kind::Hot, Must::NOTHING),
     other("command.open70", Kind::Open, Must::NOTHING),
-    other("command.old", Kind::Old, relay(0.9)),
+    other("command.http.c64", Kind::Http, limit(1.5)),
+    other("command.http.folded.c64", Kind::HttpFolded, Must::NOTHING),
+    other("intake.drain", Kind::Intake, Must::NOTHING),
+    other("command.old", Kind::Old, limit(0.9)),
     other("load.cold.10", Kind::Cold(10), Must::NOTHING),
     other("load.cold.1000", Kind::Cold(1_000), Must::NOTHING),
     other("load.cold.10000", Kind::Cold(10_000), times_shortest(2.0)),
@@ -56,12 +67,12 @@ const fn other(name: &'static str, kind: Kind, must: Must) -> Spec {
     Spec { name, servers: 1, kind, must }
 }
 
-const fn relay(least: f64) -> Must {
+const fn limit(least: f64) -> Must {
     Must { ratio_at_least: Some(least), ..Must::NOTHING }
 }
 
 const fn relay_and_raw(relay: f64, raw: f64) -> Must {
-    Must { raw_ratio_at_least: Some(raw), ..self::relay(relay) }
+    Must { raw_ratio_at_least: Some(raw), ..limit(relay) }
 }
 
 const fn times_shortest(most: f64) -> Must {
@@ -80,23 +91,29 @@ impl Spec {
     pub(crate) fn measurements(&self) -> usize {
         match self.kind {
             Kind::Closed(_) => ROUNDS * 3,
-            Kind::Old => ROUNDS * 2,
-            Kind::Hot | Kind::Open | Kind::Cold(_) => ROUNDS,
+            Kind::Http | Kind::HttpFolded | Kind::Old => ROUNDS * 2,
+            Kind::Hot | Kind::Open | Kind::Intake | Kind::Cold(_) => ROUNDS,
         }
     }
 }
 
 /// Measures all of these rows, those on as many servers on one site.
 pub(crate) async fn measure(bench: &mut Bench, wanted: &[&Spec]) -> anyhow::Result<()> {
-    let (old, others): (Vec<&Spec>, Vec<&Spec>) = wanted.iter().partition(|spec| matches!(spec.kind, Kind::Old));
+    let on_its_own = |spec: &&&Spec| matches!(spec.kind, Kind::Old | Kind::HttpFolded);
+    let (alone, others): (Vec<&Spec>, Vec<&Spec>) = wanted.iter().partition(on_its_own);
     for servers in [1, 3] {
         let here: Vec<&Spec> = others.iter().filter(|spec| spec.servers == servers).copied().collect();
         if !here.is_empty() {
             measure_on(bench, Site::start(servers).await?, &here).await?;
         }
     }
-    for spec in old {
-        old::measure(bench, Site::start(spec.servers).await?, spec).await?;
+    for spec in alone {
+        let site = Site::start(spec.servers).await?;
+        if matches!(spec.kind, Kind::HttpFolded) {
+            http::measure_folded(bench, site, spec).await?;
+        } else {
+            old::measure(bench, site, spec).await?;
+        }
     }
     Ok(())
 }
@@ -113,7 +130,9 @@ async fn measure_on(bench: &mut Bench, mut site: Site, wanted: &[&Spec]) -> anyh
             Kind::Closed(closed) => closed::measure(bench, &site, field, spec, closed).await?,
             Kind::Hot => hot::measure(bench, &site, field, spec).await?,
             Kind::Open => open::measure(bench, &site, field, spec).await?,
-            Kind::Cold(_) | Kind::Old => continue,
+            Kind::Http => http::measure(bench, &site, spec).await?,
+            Kind::Intake => intake::measure(bench, &mut site, field, spec).await?,
+            Kind::Cold(_) | Kind::Old | Kind::HttpFolded => continue,
         };
         bench.finish(row.held_to(spec.must))?;
     }

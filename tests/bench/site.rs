@@ -75,9 +75,22 @@ impl Site {
         Ok(stream::info(self.client()).await?.last_position)
     }
 
+    /// Where the service answers HTTP.
+    pub(crate) fn http_url(&self) -> String {
+        self.processes.url(Service::Command)
+    }
+
     /// `kill -9` and a new start: everything the service remembered is gone.
     pub(crate) async fn restart_service(&mut self) {
+        self.stop_service().await;
+        self.start_service().await;
+    }
+
+    pub(crate) async fn stop_service(&mut self) {
         self.processes.kill(Service::Command).await;
+    }
+
+    pub(crate) async fn start_service(&mut self) {
         self.processes.start_one(Service::Command).await;
     }
 
