@@ -74,7 +74,8 @@ async fn list(letters: &DeadLetters, waiting: u64) -> anyhow::Result<ExitCode> {
     while let Some(letter) = all.try_next().await? {
         count += 1;
         let DeadLetter { number, at, subject, reason, detail, id, bytes, .. } = &letter;
-        let (tenant, command) = subject.trim_start_matches("cmdq.").split_once('.').unwrap_or(("-", subject));
+        let named = subject.strip_prefix("cmdq.").unwrap_or(subject);
+        let (tenant, command) = named.split_once('.').unwrap_or(("-", named));
         let id = id.as_deref().unwrap_or("-");
         anstream::println!(
             "{number:>6}  {TIME}{at}{TIME:#}  {tenant}  {command}  {REASON}{reason}{REASON:#}  {id}  {bytes} B"

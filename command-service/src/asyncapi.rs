@@ -165,19 +165,14 @@ fn problem() -> Value {
 }
 
 fn verdict() -> Value {
-    let one = |status: &str, member: Option<(&str, Value)>| {
-        let mut properties = Map::from_iter([
-            ("id".to_owned(), json!({"type": "string"})),
-            ("status".to_owned(), json!({"const": status})),
-        ]);
-        properties.extend(member.map(|(name, schema)| (name.to_owned(), schema)));
-        let required: Vec<String> = properties.keys().cloned().collect();
-        json!({"type": "object", "required": required, "properties": properties})
+    let one = |status: &str, (member, schema): (&str, Value)| {
+        let properties = json!({"id": {"type": "string"}, "status": {"const": status}, member: schema});
+        json!({"type": "object", "required": ["id", "status", member], "properties": properties})
     };
     json!({"name": "Verdict", "contentType": "application/json", "payload": {"oneOf": [
-        one("pending", None),
-        one("accepted", Some(("reply", schema_of(REPLY_SCHEMA)))),
-        one("refused", Some(("problem", problem_schema()))),
+        one("pending", ("since", json!({"type": "string", "format": "date-time"}))),
+        one("accepted", ("reply", schema_of(REPLY_SCHEMA))),
+        one("refused", ("problem", problem_schema())),
     ]}})
 }
 

@@ -34,6 +34,12 @@ impl Deadline {
         Ok(Self { at: Instant::now() + wait, state: Arc::new(AtomicU8::new(OPEN)) })
     }
 
+    /// Whether there is any time left.
+    pub(crate) fn require_time(&self) -> Result<(), Fault> {
+        let over = Instant::now() >= self.at || self.state.load(Ordering::Acquire) == EXPIRED;
+        if over && self.expire() { Err(Fault::DeadlineExceeded) } else { Ok(()) }
+    }
+
     /// Called before something is handed to the log; refused once the time is over.
     pub(crate) fn begin(&self) -> Result<(), Fault> {
         if Instant::now() >= self.at {

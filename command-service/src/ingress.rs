@@ -13,5 +13,5 @@ use crate::turn_queue::TurnQueue;
 /// Commands one door carries out at once; beyond them callers are asked to come again.
 const MAX_IN_FLIGHT: usize = 1_024;
 
-/// A sender's commands about one guest are carried out in the order they came, also those nobody waits for.
+/// Commands that name the same guest are carried out in the order they came.
 pub(crate) type Order = Arc<TurnQueue<Address>>;

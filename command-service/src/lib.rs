@@ -31,7 +31,6 @@ use event_log::durability::DurabilityProof;
 use event_log::{intake, stream};
 use futures_util::FutureExt as _;
 use runtime::Running;
-use runtime::clock;
 use runtime::health::{self, Check};
 use runtime::serve;
 use schema::CommandLog;
@@ -43,10 +42,8 @@ use crate::asyncapi::Links;
 use crate::canary::Canary;
 use crate::event_store::EventStore;
 use crate::execute::Executor;
-use crate::ingress::Order;
 use crate::ingress::intake::Intake;
-use crate::ingress::nats::discovery::{Discovery, Tally};
-use crate::turn_queue::TurnQueue;
+use crate::ingress::nats::discovery::Discovery;
 use crate::verdicts::Verdicts;
 
 /// Starts the service: connects, proves the log's durability, opens the doors.
@@ -75,48 +72,16 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     running.spawn(durability.run(stop.clone()));
     running.spawn(appending.map(Ok));
     running.spawn(storing.map(Ok));
-    let instance = clock::random_id().simple().to_string();
-    let doors = Doors { instance, log_client, executor, verdicts, order: TurnQueue::new() };
-    doors.open_to_nats(&config, &mut running, &stop).await?;
-    let Doors { instance, log_client, executor, verdicts, order } = doors;
+    let links = Links::new(config.public_url.clone().unwrap_or_else(|| running.url()));
+    let discovery = Discovery::new(links);
+    let door = ingress::nats::open(&config.nats_url, Arc::clone(&executor), verdicts.clone(), discovery).await?;
+    running.spawn(ingress::nats::run(door, stop.clone()));
+    let emptying = Intake::new(&config.nats_url, Arc::clone(&executor), verdicts.clone(), &intake);
+    running.spawn(emptying.run(intake.replicas, stop.clone()));
     let health = health::router(checks(&log_client, canary, &executor), stop.clone());
-    let router = ingress::http::router(log_client.clone(), Arc::clone(&executor), verdicts.clone()).merge(health);
-    running.spawn(Intake::new(log_client, executor, verdicts, order, intake, instance).run(stop.clone()));
+    let router = ingress::http::router(log_client, executor, verdicts).merge(health);
     running.spawn(serve::serve(listener, router, stop));
     Ok(running)
-}
-
-/// What the ways in have in common.
-struct Doors {
-    /// Names this process to others.
-    instance: String,
-    log_client: Client,
-    executor: Arc<Executor>,
-    verdicts: Verdicts,
-    order: Order,
-}
-
-impl Doors {
-    async fn open_to_nats(
-        &self,
-        config: &Config,
-        running: &mut Running,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        // A connection of its own: a caller's oversized message closes the connection it came on, and the log must not notice.
-        let client = event_log::connect(&config.nats_url, "keepsake command-service: door").await?;
-        let links = Links::new(config.public_url.clone().unwrap_or_else(|| running.url()));
-        let tally = Tally::new();
-        let discovery = Discovery::open(&client, self.instance.clone(), Arc::clone(&tally), links).await?;
-        let Self { executor, verdicts, order, .. } = self;
-        let door =
-            ingress::nats::open(&client, Arc::clone(executor), verdicts.clone(), Arc::clone(order), tally).await?;
-        // An answer on the same connection means that the server has the subscriptions: ready is said only after that.
-        stream::info(&client).await?;
-        running.spawn(discovery.run(stop.clone()));
-        running.spawn(ingress::nats::run(door, stop.clone()));
-        Ok(())
-    }
 }
 
 fn checks(client: &Client, canary: Canary, executor: &Arc<Executor>) -> Vec<Check> {

@@ -1,4 +1,4 @@
-//! One message to a stream beside the log, and the stream's word that it is kept.
+//! One message to a stream, and the stream's word that it is kept.
 
 use async_nats::jetstream::{self, ErrorCode};
 use async_nats::{Client, HeaderMap, Subject};
@@ -8,6 +8,8 @@ use serde::Deserialize;
 
 const FULL: [ErrorCode; 3] =
     [ErrorCode::STREAM_STORE_FAILED, ErrorCode::INSUFFICIENT_RESOURCES, ErrorCode::STORAGE_RESOURCES_EXCEEDED];
+
+const OUTRUN: [ErrorCode; 2] = [ErrorCode::STREAM_WRONG_LAST_SEQUENCE, ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT];
 
 /// A message on its way to a stream.
 #[derive(Clone, Debug)]
@@ -29,13 +31,18 @@ pub(crate) enum StoreFault {
 }
 
 impl StoreFault {
+    /// Whether it is certain that no stream keeps it.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         matches!(self, Self::Refused(error) if FULL.contains(&error.error_code()))
     }
 
     /// Whether somebody else's message was there first.
     pub(crate) fn is_outrun(&self) -> bool {
-        matches!(self, Self::Refused(error) if error.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE)
+        matches!(self, Self::Refused(error) if OUTRUN.contains(&error.error_code()))
     }
 
     /// The same, as it is told of the log.

@@ -3,18 +3,18 @@
 mod verdict;
 mod writer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream;
 use async_nats::{Client, HeaderMap};
 use event_log::LogError;
-use futures_util::StreamExt as _;
 use proto::header;
 use proto::subject::{Tenant, VERDICT_STREAM, VerdictSubject};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-pub(crate) use self::verdict::{StoredVerdict, Verdict};
+pub(crate) use self::verdict::{Status, StoredVerdict, Verdict};
 use self::writer::Waiting;
 use crate::appender::AppendFault;
 use crate::error::Fault;
@@ -25,6 +25,9 @@ const QUEUED: usize = 4_096;
 /// Before a verdict is stored again that the stream did not take.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// While a caller waits for a verdict.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+const LONGEST_BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 const ASKED: &str = "for a verdict";
 const STORED: &str = "a verdict";
 
@@ -33,20 +36,31 @@ const STORED: &str = "a verdict";
 pub(crate) struct Verdicts {
     client: Client,
     queue: mpsc::Sender<Waiting>,
+    allowance: Arc<Semaphore>,
 }
 
 impl Verdicts {
     /// The handle, and the work that must run for it: it ends when the last handle is dropped and all is stored.
     pub(crate) fn new(client: Client) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (queue, waiting) = mpsc::channel(QUEUED);
-        (Self { client: client.clone(), queue }, writer::run(client, waiting))
+        let allowance = Arc::new(Semaphore::new(QUEUED));
+        (Self { client: client.clone(), queue, allowance }, writer::run(client, waiting))
     }
 
-    /// Returns once the verdict is stored, however long that takes. One that was accepted stays so, whatever else is sent under
-    /// its id.
+    /// The right to have one more verdict wait that nobody waits for; `None` when too many do.
+    pub(crate) fn allowance(&self) -> Option<OwnedSemaphorePermit> {
+        let allowed = Arc::clone(&self.allowance).try_acquire_owned().ok();
+        if allowed.is_none() {
+            tracing::warn!("a verdict is not stored: too many wait");
+        }
+        allowed
+    }
+
+    /// Returns once the verdict is stored, however long that takes. One that was accepted stays as it is, whatever else is sent
+    /// under its id.
     pub(crate) async fn store(&self, tenant: &Tenant, verdict: &Verdict) -> Result<(), Fault> {
-        if verdict.is_refused() {
-            self.store_refusal(tenant, verdict).await;
+        if !verdict.is_new() {
+            self.store_beside(tenant, verdict).await;
             return Ok(());
         }
         let (stored, done) = oneshot::channel();
@@ -56,19 +70,26 @@ impl Verdicts {
         done.await.map_err(|_| stopped())
     }
 
-    async fn store_refusal(&self, tenant: &Tenant, verdict: &Verdict) {
+    async fn store_beside(&self, tenant: &Tenant, verdict: &Verdict) {
         let mut pause = FIRST_PAUSE;
-        while let Err(error) = self.try_store_refusal(tenant, verdict).await {
+        while let Err(error) = self.replace(tenant, verdict, &[Status::Accepted]).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "a verdict cannot be stored");
             tokio::time::sleep(pause).await;
             pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
 
-    async fn try_store_refusal(&self, tenant: &Tenant, verdict: &Verdict) -> Result<(), LogError> {
+    /// Says that a command is taken, unless it was before, or has been carried out.
+    pub(crate) async fn announce(&self, tenant: &Tenant, id: &str) -> Result<(), Fault> {
+        let pending = Verdict::pending(id);
+        self.replace(tenant, &pending, &[Status::Pending, Status::Accepted]).await.map_err(Fault::Intake)
+    }
+
+    /// Stores the verdict, unless the one there is has one of these.
+    async fn replace(&self, tenant: &Tenant, verdict: &Verdict, stay: &[Status]) -> Result<(), LogError> {
         loop {
             let (last, known) = self.look_up(tenant, verdict.id()).await?.unzip();
-            if known.is_some_and(|known| known.is("accepted")) {
+            if known.is_some_and(|known| stay.contains(&known.status())) {
                 return Ok(());
             }
             let mut message = message(tenant, verdict);
@@ -81,24 +102,6 @@ impl Verdicts {
         }
     }
 
-    /// Stores the verdict some time, if there is room for it in the queue.
-    pub(crate) fn offer(&self, tenant: &Tenant, verdict: &Verdict) {
-        let (stored, _nobody_waits) = oneshot::channel();
-        if self.queue.try_send(Waiting { message: message(tenant, verdict), stored }).is_err() {
-            tracing::warn!("a verdict was not stored: too many wait");
-        }
-    }
-
-    /// Says that a command is taken, unless something is known of it already.
-    pub(crate) async fn announce(&self, tenant: &Tenant, id: &str) -> Result<(), Fault> {
-        let mut message = message(tenant, &Verdict::pending(id));
-        message.headers.insert(header::EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
-        match message.store(&self.client).await {
-            Err(fault) if !fault.is_outrun() => Err(Fault::Intake(fault.of(STORED))),
-            Ok(()) | Err(_) => Ok(()),
-        }
-    }
-
     /// What is known of a command, after waiting for its end up to `wait`.
     pub(crate) async fn await_verdict(
         &self,
@@ -106,23 +109,17 @@ impl Verdicts {
         id: &str,
         wait: Duration,
     ) -> Result<Option<StoredVerdict>, Fault> {
-        let deadline = Instant::now() + wait;
-        let told = self.client.subscribe(VerdictSubject::new(tenant, id).told()).await;
-        let mut told = told.map_err(|error| Fault::Intake(LogError::NoAnswer(ASKED, error.into())))?;
-        let known = self.find(tenant, id).await?;
-        if wait.is_zero() || known.as_ref().is_some_and(|verdict| !verdict.is_pending()) {
-            return Ok(known);
-        }
-        let ended = tokio::time::timeout_at(deadline, async {
-            while let Some(message) = told.next().await {
-                let verdict = StoredVerdict(message.payload);
-                if !verdict.is_pending() {
-                    return Some(verdict);
-                }
+        // Looked up again and again: what is told on the subject anybody could have told.
+        let (deadline, mut pause) = (Instant::now() + wait, FIRST_LOOK);
+        loop {
+            let known = self.find(tenant, id).await?;
+            let ended = known.as_ref().is_some_and(|verdict| verdict.status() != Status::Pending);
+            if ended || Instant::now() >= deadline {
+                return Ok(known);
             }
-            None
-        });
-        Ok(ended.await.ok().flatten().or(known))
+            tokio::time::sleep_until(deadline.min(Instant::now() + pause)).await;
+            pause = LONGEST_BETWEEN_LOOKS.min(pause * 2);
+        }
     }
 
     async fn find(&self, tenant: &Tenant, id: &str) -> Result<Option<StoredVerdict>, Fault> {
@@ -136,7 +133,7 @@ impl Verdicts {
         let context = jetstream::new(self.client.clone());
         let stream = context.get_stream_no_info(VERDICT_STREAM).await.map_err(|error| no_answer(error.into()))?;
         match stream.get_last_raw_message_by_subject(&VerdictSubject::new(tenant, id).stored()).await {
-            Ok(message) => Ok(Some((message.sequence, StoredVerdict(message.payload)))),
+            Ok(message) => Ok(Some((message.sequence, StoredVerdict::new(message.payload)))),
             Err(error) if error.kind() == jetstream::stream::LastRawMessageErrorKind::NoMessageFound => Ok(None),
             Err(error) => Err(no_answer(error.into())),
         }

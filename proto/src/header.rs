@@ -10,6 +10,8 @@ pub const TRACEPARENT: &str = "traceparent";
 pub const CONTENT_TYPE: &str = "Content-Type";
 /// How long the sender waits for its answer: a command that was not begun by then is not begun any more.
 pub const TIMEOUT_MS: &str = "Keepsake-Timeout-Ms";
+/// On a dead letter: the subject the command was sent to.
+pub const SENT_TO: &str = "Keepsake-Sent-To";
 /// On a dead letter: stable code of the reason.
 pub const REASON: &str = "Keepsake-Reason";
 /// On a dead letter: the reason as a sentence.

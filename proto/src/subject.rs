@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 pub use command::{
     COMMAND_SUBJECTS, CommandSubject, DEAD_LETTER_STREAM, DEAD_LETTER_SUBJECTS, INTAKE_STREAM, INTAKE_SUBJECTS,
-    dead_letter, of_dead_letter,
+    dead_letter, intake_holder,
 };
 pub use verdict::{VERDICT_STREAM, VERDICT_SUBJECTS, VERDICTS_STORED, VerdictSubject};
 

@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const AT_ONCE: usize = 1_024;
 
 /// Holds every look-up of an identifier until the connection ends.
-async fn stall_the_vault(world: &World) -> Postgres {
+pub(crate) async fn stall_the_vault(world: &World) -> Postgres {
     let (server, _) = world.database.admin.rsplit_once('/').expect("a database");
     let (_, name) = world.database.vault_keeper.rsplit_once('/').expect("a database");
     let vault = world.database.connect(&format!("{server}/{name}")).await;
@@ -108,6 +108,8 @@ async fn what_is_too_much_is_turned_away_before_anything_else_is_answered() {
     let command = services::command(&world).await;
     let client = Client::new(&world, &command.url(), "demo").await;
     client.provision().await;
+    client.publish("guest.register", "heard", r#"{"identifier":"grace"}"#).await;
+    let accepted = client.verdict("heard").await;
     let stalled = stall_the_vault(&world).await;
     let mut answers = fill_the_door(&client).await;
 
@@ -118,9 +120,12 @@ async fn what_is_too_much_is_turned_away_before_anything_else_is_answered() {
     // Answers of one connection come in the order they were given.
     let earlier = futures_util::FutureExt::now_or_never(answers.next());
     assert!(earlier.is_none(), "the door was not full: {earlier:?}");
+    client.publish("guest.register", "heard", r#"{"identifier":"grace"}"#).await;
     client.publish("guest.register", "unheard", r#"{"identifier":"ada"}"#).await;
     let verdict = client.verdict("unheard").await;
     assert_eq!((&verdict["status"], &verdict["problem"]["code"]), (&json!("refused"), &json!("overloaded")));
+
+    assert_eq!(client.verdict("heard").await, accepted, "who is turned away loses no verdict");
 
     drop(stalled);
     for _ in 0..AT_ONCE {
@@ -140,21 +145,22 @@ async fn a_command_whose_sender_has_given_up_is_not_begun_any_more() {
     client.provision().await;
     let before = stream::info(&client.nats).await.expect("the log").last_position;
     let stalled = stall_the_vault(&world).await;
-    let within = |millis: &str| {
+    let within = |millis: &str, body: &'static str| {
         let mut headers = HeaderMap::new();
         headers.insert(header::TIMEOUT_MS, millis);
-        let request = async_nats::Request::new().headers(headers).payload(r#"{"identifier":"ada"}"#.into());
+        let request = async_nats::Request::new().headers(headers).payload(body.into());
         client.nats.send_request("cmd.demo.guest.register", request)
     };
-    let answer = within("100").await.expect("an answer");
+    let answer = within("100", r#"{"identifier":"ada","attributes":{"came":"late"}}"#).await.expect("an answer");
     let problem: Value = serde_json::from_slice(&answer.payload).expect("a problem");
     assert_eq!((&problem["code"], &problem["outcome"]), (&json!("deadline_exceeded"), &json!("not_applied")));
-    assert_eq!(code(&within("soon").await.expect("an answer")), "timeout_invalid");
+    assert_eq!(code(&within("soon", "{}").await.expect("an answer")), "timeout_invalid");
 
     drop(stalled);
-    let reply = within("20000").await.expect("an answer");
+    // Other attributes: were the guest known, they would be refused.
+    let reply = within("20000", r#"{"identifier":"ada"}"#).await.expect("an answer");
     let reply: Reply = serde_json::from_slice(&reply.payload).expect("is carried out");
-    assert!(!reply.replayed);
+    assert_eq!(reply.events.len(), 1);
     let after = stream::info(&client.nats).await.expect("the log").last_position;
     assert_eq!(after, before + 1, "the first command came in after all");
     command.stop().await.expect("stops");

@@ -1,17 +1,22 @@
 //! The durable intake: what it has taken is carried out once, in order, whoever is killed; what cannot be is kept.
 
-use std::collections::HashMap;
+mod broken_headers;
+mod dead_letters;
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream;
 use event_log::intake;
 use futures_util::future::join_all;
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use proto::Commit;
-use proto::subject::{INTAKE_STREAM, INTAKE_SUBJECTS};
-use serde_json::json;
-use tokio::process::Command;
+use proto::subject::INTAKE_STREAM;
 
-use keepsake_tests::harness::{Client, InProcess, Processes, Service, World, eventually, keepsake, log, services};
+use keepsake_tests::harness::{Client, Processes, Service, World, eventually, history, log, services};
 
+/// After which a delivery is repeated.
+const ACK_WAIT: Duration = Duration::from_secs(10);
 const COMMANDS: u32 = 1_500;
 const GUESTS: u32 = 40;
 
@@ -32,6 +37,10 @@ async fn send_all(client: &Client, from: u32, to: u32) {
     }
 }
 
+async fn waiting(client: &Client) -> u64 {
+    intake::info(&client.nats).await.expect("the intake").waiting
+}
+
 async fn until_empty(client: &Client) {
     eventually("the intake is empty", async || (intake::info(&client.nats).await.ok()?.waiting == 0).then_some(()))
         .await;
@@ -40,15 +49,16 @@ async fn until_empty(client: &Client) {
 /// Each command is in the log once, a guest's in the order they were sent, and each has its verdict.
 async fn expect_all_carried_out(client: &Client) {
     let entries = log::read(&client.nats).await;
-    let mut of_guest: HashMap<String, Vec<u32>> = HashMap::new();
+    let (mut of_guest, mut all) = (HashMap::<String, Vec<u32>>::new(), BTreeSet::new());
     let number = |commit: &Commit| commit.command_id.strip_prefix("c-")?.parse::<u32>().ok();
     for entry in &entries {
         if let Some(number) = number(&entry.commit) {
+            assert!(all.insert(number), "{number} was carried out twice");
             of_guest.entry(entry.subject.owner.to_string()).or_default().push(number);
         }
     }
     assert_eq!(of_guest.len(), GUESTS as usize);
-    assert_eq!(of_guest.values().map(Vec::len).sum::<usize>(), COMMANDS as usize, "each command once");
+    assert_eq!(all, (0..COMMANDS).collect());
     for (guest, numbers) in of_guest {
         assert!(numbers.is_sorted(), "{guest}: {numbers:?}");
     }
@@ -88,6 +98,7 @@ async fn a_kill_between_taking_and_carrying_out_loses_doubles_and_reorders_nothi
     let sending = async {
         send_all(&client, COMMANDS / 2, COMMANDS).await;
     };
+    let mut kills_that_met_something = 0;
     let killing = async {
         for round in 1..=4_u64 {
             let enough = u64::from(COMMANDS) * round / 6;
@@ -97,10 +108,12 @@ async fn a_kill_between_taking_and_carrying_out_loses_doubles_and_reorders_nothi
             })
             .await;
             processes.kill(Service::Command).await;
+            kills_that_met_something += u32::from(waiting(&client).await > 0);
             processes.start_one(Service::Command).await;
         }
     };
     tokio::join!(sending, killing);
+    assert!(kills_that_met_something > 0, "no kill met a command on its way: the run proves nothing");
     until_empty(&client).await;
     expect_all_carried_out(&client).await;
     assert!(!processes.logged(Service::Command).contains("panicked"), "command-service panicked");
@@ -134,81 +147,58 @@ async fn one_instance_empties_the_intake_and_another_goes_on_where_it_stops() {
     let (first, second) = (services::command(&world).await, services::command(&world).await);
     let client = Client::new(&world, &second.url(), "demo").await;
     client.provision().await;
-    send_all(&client, 0, COMMANDS / 2).await;
-    let holders = jetstream::new(client.nats.clone()).get_stream(INTAKE_STREAM).await.expect("the intake");
-    assert_eq!(holders.cached_info().state.consumer_count, 1, "one of two holds it");
-    let ((), stopped) = tokio::join!(send_all(&client, COMMANDS / 2, COMMANDS), first.stop());
+    // Whichever of the two has it, it changes hands.
+    let ((), stopped) = tokio::join!(send_all(&client, 0, COMMANDS / 2), first.stop());
     stopped.expect("stops");
+    let third = services::command(&world).await;
+    let ((), stopped) = tokio::join!(send_all(&client, COMMANDS / 2, COMMANDS), second.stop());
+    stopped.expect("stops");
+    let client = Client::new(&world, &third.url(), "demo").await;
     until_empty(&client).await;
     expect_all_carried_out(&client).await;
-    second.stop().await.expect("stops");
+    third.stop().await.expect("stops");
 }
 
-/// `keepsake intake …` and what it says.
-async fn cli(world: &World, args: &[&str]) -> String {
-    let output = Command::new(keepsake()).arg("intake").args(args).env("NATS_URL", world.nats.url()).output().await;
-    let output = output.expect("runs");
-    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
-    assert!(output.status.success(), "{args:?}: {said}");
-    said
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_replicas_keep_the_intake_when_a_server_is_killed() {
+    let mut world = World::start_replicated().await;
+    let command = services::command(&world).await;
+    let client = Client::new(&world, &command.url(), "demo").await;
+    history::set_up(&client, []).await;
+    command.stop().await.expect("stops");
+    send_all(&client, 0, COMMANDS).await;
+    let command = services::command(&world).await;
+    let leader = world.nats.leader(&client.nats).await;
+    world.nats.kill_9(leader).await;
+    world.nats.restart(leader).await;
+    let client = Client::new(&world, &command.url(), "demo").await;
+    until_empty(&client).await;
+    expect_all_carried_out(&client).await;
+    command.stop().await.expect("stops");
 }
 
-async fn until_dead(client: &Client, count: u64) {
-    eventually("the dead letters are there", async || {
-        (intake::info(&client.nats).await.expect("the intake").dead == count).then_some(())
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_behind_an_absent_vault_is_carried_out_when_it_is_back_and_judged_once() {
+    let world = World::start().await;
+    let command = services::command(&world).await;
+    let client = Client::new(&world, &command.url(), "demo").await;
+    client.provision().await;
+    let mut told = client.nats.subscribe("verdict.demo.>").await.expect("subscribes");
+    let stalled = crate::doors::stall_the_vault(&world).await;
+    send_all(&client, 0, COMMANDS).await;
+    eventually("the deliveries are older than the server waits for them to be acknowledged", async || {
+        let stream = jetstream::new(client.nats.clone()).get_stream(INTAKE_STREAM).await.expect("the intake");
+        let consumers: Vec<_> = stream.consumers().try_collect().await.expect("consumers");
+        let last = SystemTime::from(consumers.first()?.delivered.last_active?);
+        (last.elapsed().ok()? > ACK_WAIT).then_some(())
     })
     .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_can_never_be_carried_out_is_kept_until_somebody_sends_it_again_or_drops_it() {
-    let world = World::start().await;
-    let services = InProcess::start(&world).await;
-    let client = Client::new(&world, &services.query.url(), "demo").await;
-    client.provision().await;
-    let late = client.of("late");
-    late.durable("guest.register", "too-early", r#"{"identifier":"ada"}"#).await;
-    client.durable("guest.register", "broken", "{").await;
-    client.durable("guest.invent", "unknown", "{}").await;
-    client.durable("interactions.record", "refused", r#"{"guest_id":"nobody","kind":"a"}"#).await;
-    client.durable("guest.register", "good", r#"{"identifier":"bob"}"#).await;
-    let nameless = jetstream::new(client.nats.clone());
-    let sent = nameless.publish("cmdq.demo.guest.register", r#"{"identifier":"cyd"}"#.into()).await;
-    sent.expect("publishes").await.expect("is acknowledged");
-    until_dead(&client, 3).await;
+    drop(stalled);
     until_empty(&client).await;
-
-    let listed = cli(&world, &["list"]).await;
-    for word in ["too-early", "tenant_unknown", "broken", "malformed_json", "unknown_command", "3 dead letters"] {
-        assert!(listed.contains(word), "{word} is missing: {listed}");
-    }
-    assert_eq!(client.verdict("good").await["status"], "accepted");
-    assert_eq!(client.verdict("broken").await["problem"]["code"], "malformed_json");
-    let refused = client.verdict("refused").await;
-    assert_eq!(refused["problem"]["code"], "guest_not_found", "the rules' word is no dead letter");
-
-    late.provision().await;
-    assert!(cli(&world, &["retry", "--all"]).await.contains("sent again: 3"));
-    until_empty(&client).await;
-    assert_eq!(late.verdict("too-early").await["status"], "accepted");
-    until_dead(&client, 2).await;
-    assert!(cli(&world, &["drop", "--all"]).await.contains("dropped: 2"));
-    until_dead(&client, 0).await;
-    services.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_id_used_for_another_command_keeps_its_verdict() {
-    let world = World::start().await;
-    let services = InProcess::start(&world).await;
-    let client = Client::new(&world, &services.query.url(), "demo").await;
-    client.provision().await;
-    client.durable("guest.register", "mine", r#"{"identifier":"ada"}"#).await;
-    client.durable("guest.register", "mine", r#"{"identifier":"ada","attributes":{"a":1}}"#).await;
-    until_dead(&client, 1).await;
-    assert!(cli(&world, &["list"]).await.contains("idempotency_key_reused"));
-    assert_eq!(client.verdict("mine").await["status"], json!("accepted"));
-    let waiting = jetstream::new(client.nats.clone()).get_stream(INTAKE_STREAM).await.expect("the intake");
-    assert_eq!(waiting.cached_info().config.subjects, [INTAKE_SUBJECTS]);
-    services.stop().await;
+    expect_all_carried_out(&client).await;
+    let all = tokio::time::timeout(ACK_WAIT, told.by_ref().take(COMMANDS as usize).count()).await;
+    assert_eq!(all.expect("each verdict is told"), COMMANDS as usize);
+    client.nats.flush().await.expect("flushes");
+    assert!(told.next().now_or_never().is_none(), "a verdict is told twice");
+    command.stop().await.expect("stops");
 }

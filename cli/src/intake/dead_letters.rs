@@ -9,7 +9,7 @@ use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat};
 use futures_util::stream::{self, Stream as Items};
 use proto::header;
-use proto::subject::{DEAD_LETTER_STREAM, DEAD_LETTER_SUBJECTS, INTAKE_STREAM, of_dead_letter};
+use proto::subject::{DEAD_LETTER_STREAM, DEAD_LETTER_SUBJECTS, INTAKE_STREAM};
 
 /// A command that could not be carried out.
 pub(super) struct DeadLetter {
@@ -90,11 +90,11 @@ impl DeadLetters {
 
 fn read(message: StreamMessage) -> anyhow::Result<DeadLetter> {
     let header = |name: &str| message.headers.get(name).map(|value| value.as_str().to_owned());
-    let subject = of_dead_letter(&message.subject).context("the stream of dead letters holds something else")?;
+    let subject = header(header::SENT_TO).context("the stream of dead letters holds something else")?;
     Ok(DeadLetter {
         number: message.sequence,
         at: rfc3339(&message),
-        subject: subject.to_owned(),
+        subject,
         reason: header(header::REASON).unwrap_or_default(),
         detail: header(header::DETAIL).unwrap_or_default(),
         id: header(header::COMMAND_ID),

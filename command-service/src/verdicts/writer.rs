@@ -41,12 +41,17 @@ pub(super) async fn run(client: Client, mut queue: mpsc::Receiver<Waiting>) {
 }
 
 async fn store(client: &Client, waiting: &[Waiting]) -> Result<(), StoreFault> {
-    let message = |one: &Waiting| one.message.clone();
-    match waiting {
-        [first @ .., last] if waiting.len() >= BATCH_FROM => {
-            let batch = atomic_batch::publish(client, first.iter().map(message).collect(), message(last)).await;
-            outgoing::read(&batch.map_err(|fault| StoreFault::NoAnswer(fault.into()))?.payload)
+    if let [first @ .., last] = waiting
+        && waiting.len() >= BATCH_FROM
+    {
+        let message = |one: &Waiting| one.message.clone();
+        let batch = atomic_batch::publish(client, first.iter().map(message).collect(), message(last)).await;
+        let answer = batch.map_err(|fault| StoreFault::NoAnswer(fault.into()))?;
+        match outgoing::read(&answer.payload) {
+            // Nothing of it was stored: each finds out by itself.
+            Err(fault) if fault.is_refused() => tracing::debug!("a batch of verdicts was refused: {fault}"),
+            stored => return stored,
         }
-        _ => try_join_all(waiting.iter().map(|one| message(one).store(client))).await.map(drop),
     }
+    try_join_all(waiting.iter().map(|one| one.message.clone().store(client))).await.map(drop)
 }

@@ -2,20 +2,18 @@
 
 use std::fmt;
 
-use super::InvalidSubject;
+use super::{InvalidSubject, Tenant};
 
 /// Every command subject.
 pub const COMMAND_SUBJECTS: &str = "cmd.>";
 /// The stream that keeps commands until they are carried out.
 pub const INTAKE_STREAM: &str = "CMD";
 /// Every subject of the durable intake.
-pub const INTAKE_SUBJECTS: &str = "cmdq.>";
+pub const INTAKE_SUBJECTS: &str = "cmdq.*.*.*";
 /// The stream of what the intake could not carry out.
 pub const DEAD_LETTER_STREAM: &str = "CMD_DEAD";
 /// Every subject of a dead letter.
-pub const DEAD_LETTER_SUBJECTS: &str = "dead.cmdq.>";
-
-const DEAD: &str = "dead.";
+pub const DEAD_LETTER_SUBJECTS: &str = "dead.cmdq.*";
 
 /// `cmd.<tenant>.<facet>.<command>[.<owner>]`, or without owner `cmdq.<tenant>.<facet>.<command>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,14 +53,15 @@ impl fmt::Display for CommandSubject<'_> {
     }
 }
 
-/// Where a command of the intake is kept that could not be carried out.
+/// `dead.cmdq.<tenant>`: where a command of the intake is kept that could not be carried out; `_` for one of no tenant.
 pub fn dead_letter(intake_subject: &str) -> String {
-    format!("{DEAD}{intake_subject}")
+    let tenant = CommandSubject::parse(intake_subject).ok().and_then(|subject| subject.tenant.parse::<Tenant>().ok());
+    tenant.map_or_else(|| "dead.cmdq._".to_owned(), |tenant| format!("dead.cmdq.{tenant}"))
 }
 
-/// The subject of the intake that a dead letter came from.
-pub fn of_dead_letter(subject: &str) -> Result<&str, InvalidSubject> {
-    subject.strip_prefix(DEAD).filter(|intake| intake.starts_with("cmdq.")).ok_or(InvalidSubject)
+/// Where an instance that empties the intake shows under this name that it is there.
+pub fn intake_holder(name: &str) -> String {
+    format!("intake.holder.{name}")
 }
 
 #[cfg(test)]
@@ -80,9 +79,8 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_says_where_it_came_from() {
-        assert_eq!(of_dead_letter(&dead_letter("cmdq.a.b.c")), Ok("cmdq.a.b.c"));
-        assert_eq!(of_dead_letter("dead.es.00.a.b"), Err(InvalidSubject));
-        assert_eq!(of_dead_letter("cmdq.a.b.c"), Err(InvalidSubject));
+    fn a_dead_letter_is_its_tenants() {
+        assert_eq!(dead_letter("cmdq.demo.guest.register"), "dead.cmdq.demo");
+        assert_eq!(dead_letter(&format!("cmdq.{}.b.c", "x".repeat(3_000))), "dead.cmdq._");
     }
 }

@@ -97,6 +97,7 @@ fn intake(options: StreamOptions) -> Config {
         discard: DiscardPolicy::New,
         max_message_size: MAX_MESSAGE_BYTES,
         duplicate_window: SHORTEST_DUPLICATE_WINDOW,
+        allow_atomic_publish: true,
         metadata: HashMap::from([(INTAKE_ID.to_owned(), runtime::clock::random_id().simple().to_string())]),
         ..kept(INTAKE_STREAM, INTAKE_SUBJECTS, "Commands that are kept until they are carried out", options)
     }

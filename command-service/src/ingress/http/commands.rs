@@ -11,7 +11,7 @@ use runtime::tenant::RequestTenant;
 
 use super::Door;
 use crate::ingress::decode;
-use crate::verdicts::StoredVerdict;
+use crate::verdicts::{Status, StoredVerdict};
 
 const WAIT_MS: &str = "x-wait-ms";
 const LONGEST_WAIT_MS: u64 = 10_000;
@@ -37,12 +37,15 @@ fn wait(headers: &HeaderMap) -> Result<Duration, Problem> {
 }
 
 fn respond(verdict: StoredVerdict) -> Response {
-    let status = if verdict.is_pending() { StatusCode::ACCEPTED } else { StatusCode::OK };
+    let status = match verdict.status() {
+        Status::Pending => StatusCode::ACCEPTED,
+        Status::Accepted | Status::Refused => StatusCode::OK,
+    };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    (status, headers, verdict.0).into_response()
+    (status, headers, verdict.into_json()).into_response()
 }
 
 fn unknown() -> Problem {

@@ -3,12 +3,13 @@
 use async_nats::{Client, HeaderMap};
 use proto::header;
 use proto::subject::{CommandSubject, INTAKE_STREAM};
+use runtime::problem::Problem;
 
 use crate::appender::AppendFault;
 use crate::commit::Request;
 use crate::error::Fault;
 use crate::outgoing::Outgoing;
-use crate::verdicts::Verdicts;
+use crate::verdicts::{Verdict, Verdicts};
 
 const PUT: &str = "a durable command";
 
@@ -24,7 +25,14 @@ pub(crate) async fn put(client: &Client, verdicts: &Verdicts, request: &Request)
     // Before the command itself: its verdict must not be overtaken by the news that it is pending.
     verdicts.announce(tenant, id).await?;
     let message = Outgoing { subject: subject.into(), headers, payload: command.encode().into() };
-    message.store(client).await.map_err(|fault| {
-        if fault.is_full() { Fault::Append(AppendFault::StorageFull) } else { Fault::Intake(fault.of(PUT)) }
-    })
+    let Err(fault) = message.store(client).await else { return Ok(()) };
+    if !fault.is_refused() {
+        tracing::warn!(error = &fault as &dyn std::error::Error, "whether the intake has a command is not known");
+        return Err(Fault::OutcomeUnknown);
+    }
+    let refused = if fault.is_full() { Fault::Append(AppendFault::StorageFull) } else { Fault::Intake(fault.of(PUT)) };
+    let problem = Problem::from(refused);
+    // Else it would be pending for ever.
+    verdicts.store(tenant, &Verdict::new(id, Err(problem.clone()))).await?;
+    Err(Fault::Refused(problem))
 }

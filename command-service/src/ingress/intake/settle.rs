@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::Message;
+use async_nats::Client;
 use event_log::LogError;
 use proto::Reply;
 use runtime::problem::Problem;
 use tokio_util::sync::CancellationToken;
+use vault::VaultError;
 
-use super::{Intake, dead_letter};
+use super::Intake;
+use super::dead_letter::DeadLetter;
+use super::deliveries::Delivered;
 use crate::commit::Request;
 use crate::error::Fault;
+use crate::ingress::decode::Encoding;
 use crate::ingress::nats::request;
 use crate::target::Address;
 use crate::turn_queue::Place;
@@ -28,43 +32,84 @@ enum Ended {
     Poison(Problem),
 }
 
+/// What a fault is to be blamed on.
+enum Cause {
+    /// They say no, and that is an answer.
+    Rules,
+    /// It, or the one guest it is about: no retry helps, and all others go on.
+    Command,
+    /// Whatever is away, or set up wrongly, comes right some time.
+    Surroundings,
+}
+
+impl Cause {
+    fn of(fault: &Fault) -> Self {
+        match fault {
+            Fault::Rejected(_) | Fault::Outdated => Self::Rules,
+            Fault::Refused(_)
+            | Fault::TenantUnknown
+            | Fault::IdReused
+            | Fault::KeyMissing { .. }
+            | Fault::Unreadable(_)
+            | Fault::Unencodable
+            | Fault::Seal(_)
+            | Fault::Corrupt(_)
+            | Fault::Vault(VaultError::TenantUnknown) => Self::Command,
+            Fault::VersionConflict
+            | Fault::Overloaded
+            | Fault::DeadlineExceeded
+            | Fault::Intake(_)
+            | Fault::Log(_)
+            | Fault::NotDurable(_)
+            | Fault::Append(_)
+            | Fault::OutcomeUnknown
+            | Fault::CommandLog(_)
+            | Fault::Vault(_)
+            | Fault::VaultIncomplete => Self::Surroundings,
+        }
+    }
+}
+
 impl Intake {
+    /// Carries the command out and stores its verdict; false when it is for the next holder to do that.
     pub(super) async fn settle(
         &self,
-        message: &Message,
-        position: u64,
+        client: &Client,
+        delivered: &Delivered,
         request: Result<Box<Request>, Problem>,
         place: Option<Place<Address>>,
         giving_up: &CancellationToken,
-    ) {
-        let addressee = request::addressee(&message.message, request.as_deref());
+    ) -> bool {
+        let message = &delivered.message.message;
+        let addressee = request::addressee(message, request.as_deref());
         let ended = match &request {
             Ok(request) => self.carry_out(request, place, giving_up).await,
             Err(problem) => Some(Ended::Poison(problem.clone())),
         };
-        // Not acknowledged: it comes again, to whoever holds the intake then.
-        let Some(ended) = ended else { return };
-        if let Ended::Poison(problem) = &ended {
-            let id = request.as_ref().ok().map(|request| request.id.as_str());
-            let keep = || dead_letter::keep(&self.client, message, position, id, problem);
-            if !insist("a dead letter cannot be kept", keep, giving_up).await {
-                return;
-            }
-        }
         let outcome = match ended {
-            Ended::Judged(outcome) => outcome,
-            Ended::Poison(problem) => Err(problem),
+            None => return false,
+            Some(Ended::Judged(outcome)) => outcome,
+            Some(Ended::Poison(problem)) => {
+                let unnamed = self.unnamed(delivered.position);
+                let letter = DeadLetter {
+                    subject: &message.subject,
+                    position: delivered.position,
+                    id: addressee.as_ref().map_or(&unnamed, |(_, id)| id),
+                    is_protobuf: request::encoding(message) == Encoding::Protobuf,
+                    payload: message.payload.clone(),
+                };
+                if !insist("a dead letter cannot be kept", || letter.keep(client, &problem), giving_up).await {
+                    return false;
+                }
+                Err(problem)
+            }
         };
-        if let Some((tenant, id)) = addressee
-            && let Err(fault) = self.verdicts.store(&tenant, &Verdict::new(&id, outcome)).await
-        {
-            // Not acknowledged: it comes again.
-            tracing::warn!(error = &fault as &dyn std::error::Error, "a verdict was not stored");
-            return;
+        let Some((tenant, id)) = addressee else { return true };
+        let stored = self.verdicts.store(&tenant, &Verdict::new(&id, outcome)).await;
+        if let Err(fault) = &stored {
+            tracing::warn!(error = fault as &dyn std::error::Error, "a verdict was not stored");
         }
-        if let Err(error) = message.ack().await {
-            tracing::warn!("a command of the intake was not acknowledged: {error}");
-        }
+        stored.is_ok()
     }
 
     /// Tries until there is an end to it: whatever is away comes back. `None` when it gave up before.
@@ -84,35 +129,14 @@ impl Intake {
                 Ok(reply) => return Some(Ended::Judged(Ok(reply))),
                 Err(fault) => fault,
             };
-            match fault {
-                Fault::Rejected(_) | Fault::Outdated => return Some(Ended::Judged(Err(fault.into()))),
-                // A lost key is one guest's: the others go on.
-                Fault::IdReused | Fault::KeyMissing { .. } => return Some(Ended::Poison(fault.into())),
-                Fault::Refused(_)
-                | Fault::TenantUnknown
-                | Fault::VersionConflict
-                | Fault::Overloaded
-                | Fault::DeadlineExceeded
-                | Fault::Intake(_)
-                | Fault::Log(_)
-                | Fault::NotDurable(_)
-                | Fault::Append(_)
-                | Fault::OutcomeUnknown
-                | Fault::CommandLog(_)
-                | Fault::Vault(_)
-                | Fault::VaultIncomplete
-                | Fault::Unreadable(_)
-                | Fault::Unencodable
-                | Fault::Seal(_)
-                | Fault::Corrupt(_) => {
-                    let problem = Problem::from(fault);
-                    if !problem.is_retryable() {
-                        return Some(Ended::Poison(problem));
-                    }
-                    giving_up.run_until_cancelled(tokio::time::sleep(pause)).await;
-                    pause = LONGEST_PAUSE.min(pause * 2);
-                }
-            }
+            let problem = match Cause::of(&fault) {
+                Cause::Rules => return Some(Ended::Judged(Err(fault.into()))),
+                Cause::Command => return Some(Ended::Poison(fault.into())),
+                Cause::Surroundings => Problem::from(fault),
+            };
+            tracing::warn!(problem.code = problem.code(), "a command of the intake waits");
+            giving_up.run_until_cancelled(tokio::time::sleep(pause)).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
         }
         None
     }

@@ -8,13 +8,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_nats::{Client, Message, Subscriber};
-use futures_util::StreamExt as _;
 use futures_util::stream::{SelectAll, select_all};
 use proto::Command;
 use runtime::clock;
 use runtime::problem::Problem;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use super::{QUEUE_GROUP, request};
 use crate::asyncapi::Links;
@@ -23,13 +21,8 @@ const NAME: &str = "keepsake-command";
 const DESCRIPTION: &str = "Carries out commands about guests; all of them answer here";
 const VERBS: [&str; 3] = ["PING", "INFO", "STATS"];
 
-/// Where one instance answers that it is there.
-pub(crate) fn ping(instance: &str) -> String {
-    format!("$SRV.PING.{NAME}.{instance}")
-}
-
 /// How each command has fared in this instance.
-pub(crate) struct Tally {
+pub(super) struct Tally {
     /// RFC 3339.
     since: String,
     commands: Vec<Counts>,
@@ -45,7 +38,7 @@ struct Counts {
 }
 
 impl Tally {
-    pub(crate) fn new() -> Arc<Self> {
+    fn new() -> Arc<Self> {
         let commands = Command::NAMES.iter().map(|_| Counts::default()).collect();
         Arc::new(Self { since: clock::now().to_rfc3339(), commands })
     }
@@ -63,34 +56,35 @@ impl Tally {
     }
 }
 
-/// Answers questions until the service stops.
+/// What this instance says of itself.
 pub(crate) struct Discovery {
-    client: Client,
-    questions: SelectAll<Subscriber>,
     id: String,
     tally: Arc<Tally>,
     links: Links,
 }
 
 impl Discovery {
-    pub(crate) async fn open(client: &Client, id: String, tally: Arc<Tally>, links: Links) -> anyhow::Result<Self> {
+    pub(crate) fn new(links: Links) -> Self {
+        Self { id: clock::random_id().simple().to_string(), tally: Tally::new(), links }
+    }
+
+    pub(super) fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
+    }
+
+    /// The questions that come on this connection.
+    pub(super) async fn listen(&self, client: &Client) -> anyhow::Result<SelectAll<Subscriber>> {
+        let id = &self.id;
         let mut questions = Vec::new();
         for verb in VERBS {
             for subject in [format!("$SRV.{verb}"), format!("$SRV.{verb}.{NAME}"), format!("$SRV.{verb}.{NAME}.{id}")] {
                 questions.push(client.subscribe(subject).await.context("the service cannot be discovered")?);
             }
         }
-        Ok(Self { client: client.clone(), questions: select_all(questions), id, tally, links })
+        Ok(select_all(questions))
     }
 
-    pub(crate) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        while let Some(Some(question)) = stop.run_until_cancelled(self.questions.next()).await {
-            self.answer(question).await;
-        }
-        Ok(())
-    }
-
-    async fn answer(&self, question: Message) {
+    pub(super) async fn answer(&self, client: &Client, question: Message) {
         if !request::may_be_answered(&question) {
             tracing::warn!("refused a question whose reply subject is no inbox");
             return;
@@ -101,7 +95,7 @@ impl Discovery {
             Some("INFO") => self.about("info", json!({"description": DESCRIPTION, "endpoints": self.endpoints()})),
             _ => self.about("stats", json!({"started": self.tally.since, "endpoints": self.figures()})),
         };
-        if let Err(error) = self.client.publish(inbox, answer.to_string().into()).await {
+        if let Err(error) = client.publish(inbox, answer.to_string().into()).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "an answer could not be sent");
         }
     }

@@ -39,8 +39,13 @@ pub(crate) fn read(message: &Message, unnamed: impl FnOnce() -> String) -> Resul
         owner: subject.owner.map(str::to_owned),
         precondition: None,
         correlation_id: None,
-        deadline: header(message, &TIMEOUT_MS).map(Deadline::from_header).transpose()?,
+        deadline: None,
     }))
+}
+
+/// How long its sender waits.
+pub(crate) fn deadline(message: &Message) -> Result<Option<Deadline>, Problem> {
+    header(message, &TIMEOUT_MS).map(Deadline::from_header).transpose()
 }
 
 /// Whom the verdict on a message concerns, also when the message is no command: a tenant, and the id it gave.
