@@ -36,8 +36,9 @@ planted: toolchain ## Plant one fault after the other in a copy of the tree: a n
 	@cargo build --package keepsake-cli --bin keepsake --locked
 	@tests/planted/run $(ARGS)
 
-samples: toolchain ## Write down what new messages look like in the log; never rewrites what was written before
+samples: toolchain ## Write down new messages as the log keeps them, and the AsyncAPI document; rewrites no old message
 	@KEEPSAKE_BLESS=1 cargo test --quiet --locked --package keepsake-proto --test evolution
+	@KEEPSAKE_BLESS=1 cargo test --quiet --locked --package command-service --lib the_document_is_the_one_in_the_docs
 
 bench: toolchain ## Measure the release build beside its limits (make bench ARGS="command.c64 load"; ARGS=--help)
 	@echo "building the release (some minutes the first time)"

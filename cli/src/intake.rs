@@ -82,7 +82,7 @@ async fn list(letters: &DeadLetters, waiting: u64) -> anyhow::Result<ExitCode> {
         );
         anstream::println!("        {TIME}{detail}{TIME:#}");
     }
-    anstream::eprintln!("{count} dead letters, {waiting} commands waiting");
+    anstream::eprintln!("dead letters: {count}, commands waiting: {waiting}");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,7 @@
 //! The AsyncAPI 3 document: every subject this service listens on or tells verdicts on, generated from the messages.
 
+use std::net::SocketAddr;
+
 use proto::{Command, REPLY_SCHEMA};
 use serde_json::{Map, Value, json};
 
@@ -15,13 +17,15 @@ const SEPARATORS: [char; 2] = ['.', '_'];
 /// Where what describes the commands can be read.
 #[derive(Clone, Debug)]
 pub(crate) struct Links {
-    /// `http://host:port`
+    /// `http://host:port`, or nothing where only the reader knows that.
     base: String,
 }
 
 impl Links {
-    pub(crate) fn new(base: String) -> Self {
-        Self { base }
+    /// `public_url` is where others reach the service that listens on `address`.
+    pub(crate) fn new(public_url: Option<String>, address: SocketAddr) -> Self {
+        let bound = || if address.ip().is_unspecified() { String::new() } else { format!("http://{address}") };
+        Self { base: public_url.unwrap_or_else(bound) }
     }
 
     pub(crate) fn asyncapi(&self) -> String {
@@ -192,6 +196,18 @@ mod tests {
             let pointer = reference.strip_prefix('#').expect("inside the document");
             assert!(document.pointer(pointer).is_some(), "{reference}");
         }
+    }
+
+    /// So that a change of what callers see is seen in review.
+    #[test]
+    fn the_document_is_the_one_in_the_docs() {
+        const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/asyncapi.json");
+        let document = serde_json::to_string_pretty(&document()).expect("JSON") + "\n";
+        if std::env::var_os("KEEPSAKE_BLESS").is_some() {
+            std::fs::write(FILE, &document).expect("writes");
+        }
+        let written = std::fs::read_to_string(FILE).expect("docs/asyncapi.json");
+        assert!(written == document, "docs/asyncapi.json is another: `make samples` writes it anew");
     }
 
     fn collect<'a>(value: &'a Value, references: &mut Vec<&'a str>) {

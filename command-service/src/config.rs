@@ -1,7 +1,8 @@
 //! Settings of command-service.
 //!
 //! `NATS_URL`, `NATS_MONITOR_URL`, `KEEPSAKE_DURABILITY`, `KEEPSAKE_DATABASE_URL`, `KEEPSAKE_VAULT_URL`, `KEEPSAKE_KEK_FILE`,
-//! `KEEPSAKE_CACHE_BYTES`, `KEEPSAKE_HTTP_ADDR`, `KEEPSAKE_COMMAND_URL`
+//! `KEEPSAKE_CACHE_BYTES`, `KEEPSAKE_HTTP_ADDR`, `KEEPSAKE_COMMAND_URL`,
+//! `KEEPSAKE_REQUIRE_IF_MATCH`
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -28,6 +29,8 @@ pub struct Config {
     pub http_address: SocketAddr,
     /// Under which others reach that: `http://host:port`.
     pub public_url: Option<String>,
+    /// Whether a write over HTTP to something that has a version must say which one its sender has seen.
+    pub require_if_match: bool,
 }
 
 impl Config {
@@ -43,6 +46,7 @@ impl Config {
         let http_address = env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_HTTP_ADDRESS, "an address and port to listen on");
         let public_url: Option<String> =
             env.optional("KEEPSAKE_COMMAND_URL", "http://host:port, as others reach this service");
+        let require_if_match = env.or("KEEPSAKE_REQUIRE_IF_MATCH", false, "`true` or `false`");
         let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
         let nats_monitors =
             monitors.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect();
@@ -57,6 +61,7 @@ impl Config {
             cache_bytes,
             http_address,
             public_url,
+            require_if_match,
         }))
     }
 }

@@ -72,14 +72,14 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     running.spawn(durability.run(stop.clone()));
     running.spawn(appending.map(Ok));
     running.spawn(storing.map(Ok));
-    let links = Links::new(config.public_url.clone().unwrap_or_else(|| running.url()));
+    let links = Links::new(config.public_url.clone(), running.http_address());
     let discovery = Discovery::new(links);
     let door = ingress::nats::open(&config.nats_url, Arc::clone(&executor), verdicts.clone(), discovery).await?;
     running.spawn(ingress::nats::run(door, stop.clone()));
     let emptying = Intake::new(&config.nats_url, Arc::clone(&executor), verdicts.clone(), &intake);
     running.spawn(emptying.run(intake.replicas, stop.clone()));
     let health = health::router(checks(&log_client, canary, &executor), stop.clone());
-    let router = ingress::http::router(log_client, executor, verdicts).merge(health);
+    let router = ingress::http::router(log_client, executor, verdicts, config.require_if_match).merge(health);
     running.spawn(serve::serve(listener, router, stop));
     Ok(running)
 }

@@ -48,7 +48,12 @@ fn environment(world: &World, service: Service, peers: &[(&str, String)]) -> Env
 
 /// One more instance of command-service.
 pub async fn command(world: &World) -> Running {
-    let config = command_service::Config::from_env(environment(world, Service::Command, &[])).expect("complete");
+    command_with(world, &[]).await
+}
+
+/// The same with further settings.
+pub async fn command_with(world: &World, settings: &[(&str, String)]) -> Running {
+    let config = command_service::Config::from_env(environment(world, Service::Command, settings)).expect("complete");
     command_service::start(config).await.expect("command-service starts")
 }
 

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use keepsake_tests::harness::{Client, InProcess, World};
+use keepsake_tests::harness::{Client, InProcess, World, services};
 
 const PATH: &str = "/api/v1/guests/ada/interactions";
 const BODY: &str = r#"{"kind":"product.viewed","topic":"jazz"}"#;
@@ -62,4 +62,20 @@ async fn of_many_writes_on_one_version_one_is_carried_out() {
     let of = |status| outcomes.iter().filter(|(outcome, ..)| *outcome == status).count();
     assert_eq!((of(StatusCode::CREATED), of(StatusCode::PRECONDITION_FAILED)), (1, 15));
     services.stop().await;
+}
+
+#[tokio::test]
+async fn where_it_is_required_a_write_without_it_is_refused() {
+    let world = World::start().await;
+    let required = [("KEEPSAKE_REQUIRE_IF_MATCH", "true".to_owned())];
+    let command = services::command_with(&world, &required).await;
+    let client = Client::new(&world, &command.url(), "demo").await;
+    client.provision().await;
+    client.register("ada").await;
+    let (status, problem) = client.post(PATH, BODY).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::PRECONDITION_REQUIRED, &Value::from("precondition_required")));
+    let (status, headers, _) = record(&client, "a", "\"v0-0\"").await;
+    assert_eq!(status, StatusCode::CREATED);
+    assert_eq!(record(&client, "b", &etag(&headers)).await.0, StatusCode::CREATED);
+    command.stop().await.expect("stops");
 }

@@ -25,9 +25,9 @@ pub(super) async fn examine(url: &str, monitors: &[String], findings: &mut Vec<F
             });
             findings.push(match intake::info(&client).await {
                 Ok(intake) if intake.dead > 0 => {
-                    Finding::doubtful("intake", format!("{} dead letters: `keepsake intake list`", intake.dead))
+                    Finding::doubtful("intake", format!("dead letters: {}, see `keepsake intake list`", intake.dead))
                 }
-                Ok(intake) => Finding::good("intake", format!("{} commands waiting", intake.waiting)),
+                Ok(intake) => Finding::good("intake", format!("commands waiting: {}", intake.waiting)),
                 Err(error) => Finding::bad("intake", error.to_string()),
             });
             Some(info.last_position)

@@ -45,13 +45,15 @@ struct Door {
     verdicts: Verdicts,
     in_flight: Arc<Semaphore>,
     asyncapi: Arc<str>,
+    /// Whether every write on something with a version must say which one its sender has seen.
+    require_if_match: bool,
 }
 
 /// Every write endpoint, and what is asked about commands.
-pub(crate) fn router(client: Client, executor: Arc<Executor>, verdicts: Verdicts) -> Router {
+pub(crate) fn router(client: Client, executor: Arc<Executor>, verdicts: Verdicts, require_if_match: bool) -> Router {
     let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
     let asyncapi = asyncapi::document().to_string().into();
-    let door = Door { client, executor, verdicts, in_flight, asyncapi };
+    let door = Door { client, executor, verdicts, in_flight, asyncapi, require_if_match };
     let versioned = Router::new()
         .route("/tenants", post(tenants::provision))
         .route("/users", post(guests::register))
@@ -103,6 +105,15 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 impl Write {
+    /// For a write on something that has a version, be it 0.
+    fn require_precondition(&self) -> Result<(), Problem> {
+        if self.precondition.is_some() || !self.door.require_if_match {
+            return Ok(());
+        }
+        let detail = "say in If-Match which version this rests on: the last ETag, or \"v0-0\" when there is none yet";
+        Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "precondition_required", detail))
+    }
+
     /// Carries the command out; `status` is the answer's when it did so now, 200 when it had before or nothing changed.
     async fn execute(self, command: Command, status: StatusCode) -> Result<Response, Problem> {
         let Self { door, tenant, id, precondition, asynchronously, .. } = self;

@@ -43,7 +43,7 @@ async fn what_can_never_be_carried_out_is_kept_until_somebody_sends_it_again_or_
     until_empty(&client).await;
 
     let listed = cli(&world, &["list"]).await;
-    for word in ["too-early", "tenant_unknown", "broken", "malformed_json", "unknown_command", "3 dead letters"] {
+    for word in ["too-early", "tenant_unknown", "broken", "malformed_json", "unknown_command", "dead letters: 3"] {
         assert!(listed.contains(word), "{word} is missing: {listed}");
     }
     assert_eq!(client.verdict("good").await["status"], "accepted");

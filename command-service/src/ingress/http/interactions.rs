@@ -29,6 +29,7 @@ pub(super) async fn record(
     let Path(guest_id) = path.map_err(|_| Problem::unprocessable("invalid_identifier", "the path is not UTF-8"))?;
     let Query(query) =
         query.map_err(|_| Problem::unprocessable("invalid_filter", "this takes ?namespace= once, and nothing else"))?;
+    write.require_precondition()?;
     let mut record: RecordInteraction = decode::json(&write.json)?;
     agree("guest_id", &mut record.guest_id, guest_id)?;
     if !query.namespace.is_empty() {
