@@ -31,8 +31,8 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Whether its sender still waits.
-    pub(crate) fn require_time(&self) -> Result<(), Fault> {
+    /// Called before something of it is handed to the log; refused when its sender's time is over.
+    pub(crate) fn begin(&self) -> Result<(), Fault> {
         self.deadline.as_ref().map_or(Ok(()), Deadline::begin)
     }
 }

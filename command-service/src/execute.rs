@@ -90,10 +90,7 @@ impl Executor {
 
     async fn carry_out(&self, request: &Request) -> Result<Reply, Fault> {
         self.durability.level().await?;
-        let provisions = matches!(request.command, Command::Tenant(_));
-        if !provisions {
-            self.tenants.require(&self.store, &self.queue, &request.tenant).await?;
-        }
+        self.require_tenant(request).await?;
         if target::may_be_new(&request.command) {
             Box::pin(self.store.require_complete_vault()).await?;
         }
@@ -117,6 +114,14 @@ impl Executor {
             Fault::OutcomeUnknown
         })?;
         Ok(Reply { durability: level.name().to_owned(), ..reply })
+    }
+
+    /// Whether the command's tenant is there, or is what it makes.
+    pub(crate) async fn require_tenant(&self, request: &Request) -> Result<(), Fault> {
+        if matches!(request.command, Command::Tenant(_)) {
+            return Ok(());
+        }
+        self.tenants.require(&self.store, &self.queue, &request.tenant).await
     }
 
     /// Whether the log keeps what it acknowledges.
@@ -166,7 +171,7 @@ impl Executor {
                 }
             }
         };
-        request.require_time()?;
+        request.begin()?;
         Ok(match self.store.append(subject, draft.expected, &draft.commit).await? {
             Appended::At(position) => {
                 let (commit, after) = draft.stored(position);

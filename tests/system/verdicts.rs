@@ -11,6 +11,12 @@ use keepsake_tests::harness::{Client, InProcess, World};
 const TIMEOUT: Duration = Duration::from_secs(20);
 const ADA: &str = r#"{"identifier":"ada"}"#;
 
+/// The last one says so.
+fn rather_not_wait<'a>(tenant: &'a str, id: &'a str) -> [(&'a str, &'a str); 4] {
+    let json = ("Content-Type", "application/json");
+    [("X-Tenant-ID", tenant), json, ("Idempotency-Key", id), ("Prefer", "respond-async")]
+}
+
 #[tokio::test]
 async fn the_verdict_on_a_publish_is_told_and_can_be_asked_for() {
     let world = World::start().await;
@@ -52,12 +58,7 @@ async fn a_request_that_would_rather_not_wait_is_kept_and_carried_out() {
     let services = InProcess::start(&world).await;
     let client = Client::new(&world, &services.query.url(), "demo").await;
     client.provision().await;
-    let headers = [
-        ("X-Tenant-ID", "demo"),
-        ("Content-Type", "application/json"),
-        ("Idempotency-Key", "later#1"),
-        ("Prefer", "respond-async"),
-    ];
+    let headers = rather_not_wait("demo", "later#1");
     let answer = client.http(Method::POST, "/users", &headers, r#"{"user_id":"ada"}"#).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
     assert_eq!(answer.headers["preference-applied"], "respond-async");
@@ -84,6 +85,8 @@ async fn a_request_that_would_rather_not_wait_is_kept_and_carried_out() {
         (StatusCode::OK, &"true".parse().expect("ASCII"))
     );
     assert_eq!(client.http(Method::POST, "/users", &headers, "{").await.status, StatusCode::BAD_REQUEST);
+    let of_nobody = client.http(Method::POST, "/users", &rather_not_wait("typo", "later"), "{}").await;
+    assert_eq!(of_nobody.status, StatusCode::NOT_FOUND, "a tenant is never made by a typo, nor its commands kept");
     services.stop().await;
 }
 
@@ -93,12 +96,7 @@ async fn a_refused_command_that_is_sent_again_is_pending_again() {
     let services = InProcess::start(&world).await;
     let client = Client::new(&world, &services.query.url(), "demo").await;
     client.provision().await;
-    let headers = [
-        ("X-Tenant-ID", "demo"),
-        ("Content-Type", "application/json"),
-        ("Idempotency-Key", "early"),
-        ("Prefer", "respond-async"),
-    ];
+    let headers = rather_not_wait("demo", "early");
     let send = async || client.http(Method::POST, "/guests/ada/interactions", &headers, r#"{"kind":"a"}"#).await.status;
     assert_eq!(send().await, StatusCode::ACCEPTED);
     assert_eq!(client.verdict("early").await["problem"]["code"], "guest_not_found");

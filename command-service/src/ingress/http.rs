@@ -139,6 +139,7 @@ impl Door {
     /// Keeps the command until it is carried out, and says where its verdict will be.
     async fn take(&self, request: &Request) -> Result<Response, Fault> {
         self.executor.require_durable().await?;
+        self.executor.require_tenant(request).await?;
         put::put(&self.client, &self.verdicts, request).await?;
         let headers = [
             (header::LOCATION, format!("/api/v1/commands/{}", prefer::path_segment(&request.id))),

@@ -5,20 +5,16 @@
 
 use async_nats::jetstream;
 use async_nats::{Client, HeaderName, HeaderValue};
-use bytes::Bytes;
-use data_encoding::BASE64;
 use event_log::LogError;
+use event_log::leader::{self, KeptMessage};
 use proto::subject::{INTAKE_STREAM, INTAKE_SUBJECTS};
 use runtime::problem::Problem;
-use serde::Deserialize;
-use serde_json::json;
 
 use super::Intake;
 use super::dead_letter::DeadLetter;
 
 /// As many as can have been on their way when the hold was lost.
 const LOOKED_AT: usize = 4_000;
-const NO_MESSAGE: u64 = 10037;
 const ASKED: &str = "for a command of the intake";
 
 /// Makes dead letters of unreadable messages among the oldest.
@@ -33,30 +29,24 @@ async fn try_sweep(intake: &Intake) -> Result<(), LogError> {
     let client = event_log::connect(&intake.nats_url, "keepsake command-service: quarantine").await?;
     let mut from = 1;
     for _ in 0..LOOKED_AT {
-        let Some(message) = next(&client, from).await? else { return Ok(()) };
-        from = message.seq + 1;
-        let block = BASE64.decode(message.hdrs.as_bytes()).map_err(|_| LogError::Malformed(ASKED))?;
-        let Err(why) = read_headers(&block) else { continue };
-        tracing::warn!(intake.position = message.seq, why, "a command's header block is none");
-        bury(&client, intake, &message, why).await?;
+        let Some(message) = leader::kept(&client, INTAKE_STREAM, from, INTAKE_SUBJECTS).await? else { return Ok(()) };
+        from = message.position + 1;
+        let Err(why) = read_headers(&message.headers) else { continue };
+        tracing::warn!(intake.position = message.position, why, "a command's header block is none");
+        bury(&client, intake, message, why).await?;
     }
     Ok(())
 }
 
-async fn bury(client: &Client, intake: &Intake, message: &RawMessage, why: &str) -> Result<(), LogError> {
-    let payload = BASE64.decode(message.data.as_bytes()).map_err(|_| LogError::Malformed(ASKED))?;
-    let letter = DeadLetter {
-        subject: &message.subject,
-        position: message.seq,
-        id: &intake.unnamed(message.seq),
-        is_protobuf: false,
-        payload: Bytes::from(payload),
-    };
+async fn bury(client: &Client, intake: &Intake, message: KeptMessage, why: &str) -> Result<(), LogError> {
+    let KeptMessage { position, subject, payload, .. } = message;
+    let id = intake.unnamed(position);
+    let letter = DeadLetter { subject: &subject, position, id: &id, is_protobuf: false, payload };
     letter.keep(client, &Problem::bad_request("malformed_headers", why)).await?;
     let no_answer = |error: Box<dyn std::error::Error + Send + Sync>| LogError::NoAnswer(ASKED, error);
     let stream = jetstream::new(client.clone()).get_stream_no_info(INTAKE_STREAM).await;
     let stream = stream.map_err(|error| no_answer(error.into()))?;
-    stream.delete_message(message.seq).await.map(drop).map_err(|error| no_answer(error.into()))
+    stream.delete_message(position).await.map(drop).map_err(|error| no_answer(error.into()))
 }
 
 /// Why a client would not take these headers for a message's.
@@ -75,40 +65,6 @@ fn read_headers(block: &[u8]) -> Result<(), &'static str> {
         value.trim().parse::<HeaderValue>().map_err(|_| "a header's value has a line end")?;
     }
     Ok(())
-}
-
-async fn next(client: &Client, from: u64) -> Result<Option<RawMessage>, LogError> {
-    let request = json!({"seq": from, "next_by_subj": INTAKE_SUBJECTS}).to_string();
-    let answer = client.request(format!("$JS.API.STREAM.MSG.GET.{INTAKE_STREAM}"), request.into()).await;
-    let answer = answer.map_err(|error| LogError::NoAnswer(ASKED, error.into()))?;
-    match serde_json::from_slice(&answer.payload) {
-        Ok(Answer { message: Some(message), .. }) => Ok(Some(message)),
-        Ok(Answer { error: Some(error), .. }) if error.err_code == NO_MESSAGE => Ok(None),
-        Ok(Answer { error: Some(error), .. }) => Err(LogError::Refused(ASKED, error.description)),
-        Ok(_) | Err(_) => Err(LogError::Malformed(ASKED)),
-    }
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    message: Option<RawMessage>,
-    error: Option<ApiError>,
-}
-
-#[derive(Deserialize)]
-struct RawMessage {
-    subject: String,
-    seq: u64,
-    #[serde(default)]
-    hdrs: String,
-    #[serde(default)]
-    data: String,
-}
-
-#[derive(Deserialize)]
-struct ApiError {
-    err_code: u64,
-    description: String,
 }
 
 #[cfg(test)]
