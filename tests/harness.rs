@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod history;
 pub mod log;
 pub mod postgres;
+pub mod rewind;
 pub mod services;
 pub mod wait;
 

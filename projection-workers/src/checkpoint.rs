@@ -1,27 +1,40 @@
-//! How far each read model is folded, who may move that on, and from which log.
+//! How far the read models of a lane are folded, with the proof of it, and from which log.
 
-use deadpool_postgres::{Object, Pool, Transaction};
+use deadpool_postgres::{ClientWrapper, Object, Pool};
 use event_log::LogInfo;
+use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 
 use crate::error::Fault;
-use crate::projection::Kind;
+use crate::lane::Lane;
 use crate::projections;
+use crate::proof::Proof;
 
-const CLAIM: &str = "
--- claim_checkpoints()
-UPDATE keepsake.checkpoint SET epoch = epoch + 1
-WHERE projection = ANY ($1)
-RETURNING projection, position, epoch";
+const POSITION: &str = "
+-- lane_position()
+SELECT position FROM keepsake.lane WHERE first_pp = $1 AND last_pp = $2 AND epoch = $3";
 
 const CHECKPOINTS: &str = "
--- checkpoints()
-SELECT projection, position, epoch FROM keepsake.checkpoint WHERE projection = ANY ($1)";
+-- lane_checkpoints()
+SELECT c.projection, c.pp, greatest(c.position, l.position) AS position, c.applied, c.proof
+FROM keepsake.checkpoint c JOIN keepsake.lane l ON c.pp BETWEEN l.first_pp AND l.last_pp
+WHERE l.first_pp = $1 AND l.epoch = $2";
 
+/// Divides by zero when the lane is not where this worker left it, or no longer its own: whatever was sent after this statement
+/// is refused unseen.
 const MOVE: &str = "
--- move_checkpoints()
-UPDATE keepsake.checkpoint AS c SET position = moved.position, updated_at = now()
-FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS moved (projection, previous, epoch, position)
-WHERE c.projection = moved.projection AND c.position = moved.previous AND c.epoch = moved.epoch";
+-- move_lane()
+WITH moved AS (
+  UPDATE keepsake.lane SET position = $4 WHERE first_pp = $1 AND epoch = $2 AND position = $3 RETURNING 1
+)
+SELECT 1 / count(*)::int FROM moved";
+
+const ADVANCE: &str = "
+-- advance_checkpoints()
+UPDATE keepsake.checkpoint AS c SET position = m.position, applied = m.applied, proof = m.proof
+FROM UNNEST($1::text[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bytea[])
+  AS m (projection, pp, position, applied, proof)
+WHERE c.projection = m.projection AND c.pp = m.pp AND c.position < m.position";
 
 const ADOPT_LOG: &str = "
 -- adopt_log()
@@ -34,72 +47,123 @@ SELECT log_id FROM keepsake.log";
 
 const PING: &str = "
 -- ping()
-SELECT position FROM keepsake.checkpoint LIMIT 1";
+SELECT position FROM keepsake.lane LIMIT 1";
 
-/// The checkpoint of one read model.
+/// How far one read model is in one partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Checkpoint {
-    pub(crate) kind: &'static Kind,
     pub(crate) position: i64,
-    pub(crate) epoch: i64,
+    pub(crate) proof: Proof,
 }
 
-/// Makes this worker the one that may fold every projection; whoever could before no longer can.
-pub(crate) async fn claim(connection: &Object) -> Result<Vec<Checkpoint>, Fault> {
-    let outdated = schema::outdated(&***connection).await?;
-    if !outdated.is_empty() {
-        return Err(Fault::NotMigrated(outdated.join(", ")));
+/// The checkpoints of one lane.
+#[derive(Clone, Debug)]
+pub(crate) struct Checkpoints {
+    pub(crate) lane: Lane,
+    /// Every commit up to here is folded into every read model.
+    pub(crate) position: i64,
+    /// By projection, then by partition.
+    each: Vec<Checkpoint>,
+}
+
+impl Checkpoints {
+    /// As they stand, if the lane is still this worker's.
+    pub(crate) async fn read(connection: &ClientWrapper, lane: Lane) -> Result<Self, Fault> {
+        let found = connection.query_opt(POSITION, &[&lane.first_pp, &lane.last_pp, &lane.epoch]).await?;
+        let position = found.ok_or(Fault::TakenOver)?.try_get("position")?;
+        let mut checkpoints = Self { lane, position, each: Vec::new() };
+        let rows = connection.query(CHECKPOINTS, &[&lane.first_pp, &lane.epoch]).await?;
+        for kind in projections::ALL {
+            for pp in lane.partitions() {
+                let is_it = |row: &&Row| {
+                    row.try_get("projection").is_ok_and(|name: &str| name == kind.name)
+                        && row.try_get("pp").is_ok_and(|of: i16| of == pp)
+                };
+                let row = rows.iter().find(is_it).ok_or_else(|| Fault::NotMigrated(kind.name.to_owned()))?;
+                checkpoints.each.push(checkpoint_in(row)?);
+            }
+        }
+        Ok(checkpoints)
     }
-    query(connection, CLAIM).await
-}
 
-/// The checkpoints as they stand, if they are still this worker's.
-pub(crate) async fn read(connection: &Object, claimed: &[Checkpoint]) -> Result<Vec<Checkpoint>, Fault> {
-    let checkpoints = query(connection, CHECKPOINTS).await?;
-    let mine = checkpoints.iter().zip(claimed).all(|(now, then)| now.epoch == then.epoch);
-    if mine { Ok(checkpoints) } else { Err(Fault::TakenOver) }
-}
-
-/// In the order of the projections.
-async fn query(connection: &Object, statement: &str) -> Result<Vec<Checkpoint>, Fault> {
-    let names: Vec<_> = projections::ALL.iter().map(|kind| kind.name).collect();
-    let rows = connection.query(statement, &[&names]).await?;
-    let mut checkpoints = Vec::with_capacity(names.len());
-    for kind in projections::ALL {
-        let row = rows.iter().find(|row| row.try_get("projection").is_ok_and(|name: &str| name == kind.name));
-        let row = row.ok_or_else(|| Fault::NotMigrated(kind.name.to_owned()))?;
-        checkpoints.push(Checkpoint { kind, position: row.try_get("position")?, epoch: row.try_get("epoch")? });
+    pub(crate) fn each(&self) -> &[Checkpoint] {
+        &self.each
     }
-    Ok(checkpoints)
+
+    /// Moves the lane to `position` and these of its checkpoints, given by their index, forward; within the transaction that
+    /// writes the rows. First the lane: it locks out whoever else would write them.
+    pub(crate) async fn advance(
+        &self,
+        connection: &ClientWrapper,
+        position: i64,
+        moved: &[(usize, Checkpoint)],
+    ) -> Result<(), Fault> {
+        let (shifted, advanced) =
+            futures_util::future::join(self.shift(connection, position), self.prove(connection, moved)).await;
+        shifted?;
+        advanced
+    }
+
+    async fn shift(&self, connection: &ClientWrapper, position: i64) -> Result<(), Fault> {
+        let Lane { first_pp, epoch, .. } = self.lane;
+        let statement = connection.prepare_cached(MOVE).await?;
+        match connection.query_one(&statement, &[&first_pp, &epoch, &self.position, &position]).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => Err(Fault::TakenOver),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn prove(&self, connection: &ClientWrapper, moved: &[(usize, Checkpoint)]) -> Result<(), Fault> {
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let width = self.lane.width();
+        let projections: Vec<_> = moved.iter().map(|(index, _)| projections::ALL[index / width].name).collect();
+        let pp = |index: usize| self.lane.partitions().nth(index % width).unwrap_or_default();
+        let pps: Vec<_> = moved.iter().map(|(index, _)| pp(*index)).collect();
+        let positions: Vec<_> = moved.iter().map(|(_, to)| to.position).collect();
+        let applied: Vec<_> = moved.iter().map(|(_, to)| to.proof.commits).collect();
+        let sums: Vec<_> = moved.iter().map(|(_, to)| to.proof.sum.to_be_bytes()).collect();
+        let sums: Vec<_> = sums.iter().map(<[u8; 16]>::as_slice).collect();
+        let statement = connection.prepare_cached(ADVANCE).await?;
+        let updated = connection.execute(&statement, &[&projections, &pps, &positions, &applied, &sums]).await?;
+        if updated == moved.len() as u64 { Ok(()) } else { Err(Fault::TakenOver) }
+    }
+
+    /// What was advanced is committed.
+    pub(crate) fn advanced(&mut self, position: i64, moved: &[(usize, Checkpoint)]) {
+        self.position = position;
+        for (index, checkpoint) in moved {
+            self.each[*index] = *checkpoint;
+        }
+    }
+}
+
+fn checkpoint_in(row: &Row) -> Result<Checkpoint, Fault> {
+    Ok(Checkpoint {
+        position: row.try_get("position")?,
+        proof: Proof { commits: row.try_get("applied")?, sum: sum_in(row)? },
+    })
+}
+
+pub(crate) fn sum_in(row: &Row) -> Result<u128, Fault> {
+    let sum: &[u8] = row.try_get("proof")?;
+    Ok(u128::from_be_bytes(sum.try_into().unwrap_or_default()))
 }
 
 /// Refuses any log but the one the read models were folded from, as far as they were folded.
-pub(crate) async fn check_log(connection: &Object, log: &LogInfo, checkpoints: &[Checkpoint]) -> Result<(), Fault> {
+pub(crate) async fn check_log(connection: &Object, log: &LogInfo, furthest: i64) -> Result<(), Fault> {
     connection.execute(ADOPT_LOG, &[&log.log_id]).await?;
     let known: String = connection.query_one(KNOWN_LOG, &[]).await?.try_get("log_id")?;
     if known != log.log_id {
         return Err(Fault::OtherLog { known, found: log.log_id.clone() });
     }
-    let furthest = checkpoints.iter().map(|checkpoint| checkpoint.position.cast_unsigned()).max().unwrap_or_default();
-    if furthest > log.last_position {
-        return Err(Fault::StreamRegressed { checkpoint: furthest, last: log.last_position });
+    let checkpoint = furthest.cast_unsigned();
+    if checkpoint > log.last_position {
+        return Err(Fault::StreamRegressed { checkpoint, last: log.last_position });
     }
     Ok(())
-}
-
-/// Moves every checkpoint that is behind `position` to it, within the transaction that writes the rows.
-pub(crate) async fn advance(
-    transaction: &Transaction<'_>,
-    checkpoints: &[Checkpoint],
-    position: i64,
-) -> Result<(), Fault> {
-    let behind: Vec<_> = checkpoints.iter().filter(|checkpoint| checkpoint.position < position).collect();
-    let names: Vec<_> = behind.iter().map(|checkpoint| checkpoint.kind.name).collect();
-    let previous: Vec<_> = behind.iter().map(|checkpoint| checkpoint.position).collect();
-    let epochs: Vec<_> = behind.iter().map(|checkpoint| checkpoint.epoch).collect();
-    let positions = vec![position; behind.len()];
-    let statement = transaction.prepare_cached(MOVE).await?;
-    let moved = transaction.execute(&statement, &[&names, &previous, &epochs, &positions]).await?;
-    if moved == behind.len() as u64 { Ok(()) } else { Err(Fault::TakenOver) }
 }
 
 /// Whether the read database answers this role.

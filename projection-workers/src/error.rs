@@ -34,8 +34,10 @@ pub enum Fault {
     StreamRegressed { checkpoint: u64, last: u64 },
     #[error("the read models {0} are missing or made for another version: run `keepsake migrate`")]
     NotMigrated(String),
-    #[error("another worker took over, or a read model was made anew: this one stops")]
+    #[error("another worker took the lane over, or the lanes were cut anew")]
     TakenOver,
+    #[error("the writer broke off: {0}")]
+    Panicked(String),
     #[error("the commit at position {position} of {owner}, tenant {tenant}, cannot be folded: {reason}")]
     Unfoldable { position: u64, tenant: String, owner: String, reason: Unfoldable },
     #[error("{projection} wrote {written} of {given} rows: some are ahead of their checkpoint")]
@@ -74,18 +76,26 @@ impl Fault {
 
     pub fn severity(&self) -> Severity {
         match self {
-            Self::OtherLog { .. } | Self::StreamRegressed { .. } | Self::NotMigrated(_) | Self::TakenOver => {
-                Severity::Stop
-            }
+            Self::OtherLog { .. } | Self::StreamRegressed { .. } | Self::NotMigrated(_) => Severity::Stop,
             Self::Unfoldable { .. } | Self::RowsAhead { .. } | Self::Vault(_) => Severity::Halt,
             Self::Read(ReadError::Subject { .. } | ReadError::OutOfOrder { .. } | ReadError::Unplaced(_)) => {
                 Severity::Halt
             }
-            Self::Read(ReadError::Consumer { .. } | ReadError::Pull(_) | ReadError::Silent(_)) => Severity::Retry,
+            Self::Read(
+                ReadError::Consumer { .. }
+                | ReadError::Pull(_)
+                | ReadError::Silent(_)
+                | ReadError::Replaced(_)
+                | ReadError::Unknown(_),
+            ) => Severity::Retry,
             Self::Refused { code, .. } if is_about_the_data(code) => Severity::Halt,
-            Self::Refused { .. } | Self::DatabaseAway(_) | Self::VaultAway(_) | Self::Log(_) | Self::Timeout(_) => {
-                Severity::Retry
-            }
+            Self::TakenOver
+            | Self::Refused { .. }
+            | Self::Panicked(_)
+            | Self::DatabaseAway(_)
+            | Self::VaultAway(_)
+            | Self::Log(_)
+            | Self::Timeout(_) => Severity::Retry,
         }
     }
 }

@@ -35,9 +35,9 @@ pub(crate) fn fold<P: Projection>(commits: impl IntoIterator<Item = Opened>) -> 
 fn commit(position: i64, owner: Owner, event: Event) -> Opened {
     let subject = LogSubject::new(TENANT.parse().expect("a token"), owner);
     let events = vec![OpenedEvent { id: format!("evt_{position}"), event }];
-    let pp = i16::try_from(subject.partition()).expect("below 64");
+    let (pp, facet) = (subject.partition().into(), events[0].event.event_type().facet.to_owned());
     let command_id = format!("cmd_{position}");
-    Opened { position, command_id, subject, pp, version: 1, recorded_at: RECORDED_AT, events }
+    Opened { position, command_id, facet, subject, pp, version: 1, recorded_at: RECORDED_AT, events }
 }
 
 pub(crate) fn provisioned(position: i64, name: &str) -> Opened {

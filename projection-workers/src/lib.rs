@@ -1,20 +1,30 @@
 //! Events in, rows out: reads the log in order and folds every commit into the read models, exactly once.
 //!
-//! A read model is one file in `projections/`, one line in `projections.rs` and one folder of SQL in `schema`. The loop is in
-//! `worker.rs`; what is taken at once is opened in `open.rs`, folded and written in `apply.rs`, and the positions move in the same
-//! transaction as the rows, in `checkpoint.rs`. One process folds everything: a second one takes over from the first.
+//! A read model is one file in `projections/`, one line in `projections.rs` and one folder of SQL in `schema`. The partitions of
+//! the log are cut into lanes, which any number of processes share (`lease.rs`). A process reads the log once for all its lanes
+//! (`crew.rs`); each lane opens (`open.rs`), folds (`fold.rs`) and writes (`write.rs`) by itself, and its position moves with the
+//! rows and their proof in one transaction (`checkpoint.rs`, `proof.rs`).
 
-mod apply;
+mod backlog;
+mod care;
 mod checkpoint;
 mod config;
+mod crew;
 mod error;
+mod fold;
 #[cfg(test)]
 mod given;
+mod lane;
+mod lane_worker;
+mod lease;
 mod open;
 mod projection;
 mod projections;
+mod proof;
+mod seat;
 mod status;
 mod worker;
+mod write;
 
 use std::sync::Arc;
 
@@ -28,11 +38,12 @@ use vault::Vault;
 pub use config::Config;
 pub use error::{Fault, Severity};
 
+use crew::Site;
 use status::Status;
 use worker::Worker;
 
-/// One for the worker, one for the question whether Postgres answers.
-const CONNECTIONS: usize = 2;
+/// One for each lane there may be, one for the leases, two for whoever asks whether Postgres answers.
+const CONNECTIONS: usize = 67;
 
 /// Starts folding. Refuses a log the read models were not folded from, and read models made for another binary.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
@@ -42,11 +53,12 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let listener = serve::bind(config.http_address).await?;
     let stop = CancellationToken::new();
     let status = Arc::new(Status::default());
-    let worker = Worker::start(nats.clone(), vault.clone(), pool.clone(), Arc::clone(&status), stop.clone()).await?;
+    let site = Site { nats: nats.clone(), vault: vault.clone(), pool: pool.clone(), status: Arc::clone(&status) };
+    let worker = Worker::start(site).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
     let router = health::router(checks(nats, vault, pool, status), stop.clone());
-    running.spawn(serve::serve(listener, router, stop));
-    running.spawn(worker.run());
+    running.spawn(serve::serve(listener, router, stop.clone()));
+    running.spawn(worker.run(stop));
     Ok(running)
 }
 

@@ -1,4 +1,4 @@
-//! From messages to commits that can be folded: decoded once, keys fetched once, opened once.
+//! From messages of the log to events: decoded, and unsealed once for all projections.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,13 +15,12 @@ use crate::error::{Fault, Unfoldable};
 
 const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
 
-type Keys = HashMap<(Tenant, Owner), Arc<GuestKeys>>;
-
-/// A commit as projections read it.
+/// One commit, readable.
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
     pub(crate) position: i64,
     pub(crate) command_id: String,
+    pub(crate) facet: String,
     pub(crate) subject: LogSubject,
     /// Virtual partition of the subject.
     pub(crate) pp: i16,
@@ -31,49 +30,70 @@ pub(crate) struct Opened {
     pub(crate) events: Vec<OpenedEvent>,
 }
 
-/// The commits in `messages`, without those of the system.
-pub(crate) async fn open(vault: &Vault, messages: Vec<LogMessage>) -> Result<Vec<Opened>, Fault> {
-    let commits = messages.into_iter().filter(|message| !message.is_system()).map(decode);
-    let commits = commits.collect::<Result<Vec<_>, _>>()?;
-    let keys = keys_of(vault, &commits).await?;
-    commits.iter().map(|(message, commit)| open_one(message, commit, &keys)).collect()
+/// One commit whose events are still sealed, and the keys to open it with.
+pub(crate) struct Sealed {
+    pub(crate) message: LogMessage,
+    commit: Commit,
+    keys: Option<Arc<GuestKeys>>,
 }
 
-fn decode(message: LogMessage) -> Result<(LogMessage, Commit), Fault> {
-    match Commit::decode(&*message.payload) {
-        Ok(commit) => Ok((message, commit)),
-        Err(error) => Err(Fault::unfoldable(message.position, &message.subject, error.into())),
+/// Decodes messages up to the first that is none, and fetches everybody's keys in one question.
+pub(crate) async fn unpack(vault: &Vault, messages: Vec<LogMessage>) -> Result<(Vec<Sealed>, Option<Fault>), Fault> {
+    let (mut commits, mut fault) = (Vec::with_capacity(messages.len()), None);
+    for message in messages {
+        match Commit::decode(&*message.payload) {
+            Ok(commit) => commits.push((message, commit)),
+            Err(error) => {
+                fault = Some(Fault::unfoldable(message.position, &message.subject, error.into()));
+                break;
+            }
+        }
     }
+    let keys = keys_of(vault, &commits).await?;
+    let with_keys = |(message, commit): (LogMessage, Commit)| {
+        let keys = keys.get(&guest_of(&message)).cloned();
+        Sealed { message, commit, keys }
+    };
+    Ok((commits.into_iter().map(with_keys).collect(), fault))
 }
 
-async fn keys_of(vault: &Vault, commits: &[(LogMessage, Commit)]) -> Result<Keys, Fault> {
+fn guest_of(message: &LogMessage) -> (Tenant, Owner) {
+    (message.subject.tenant.clone(), message.subject.owner.clone())
+}
+
+async fn keys_of(
+    vault: &Vault,
+    commits: &[(LogMessage, Commit)],
+) -> Result<HashMap<(Tenant, Owner), Arc<GuestKeys>>, Fault> {
     let sealed = |commit: &Commit| commit.events.iter().any(|event| !event.sealed.is_empty());
-    let guests = commits.iter().filter(|(_, commit)| sealed(commit));
-    let guests = guests.map(|(message, _)| (message.subject.tenant.clone(), message.subject.owner.clone()));
-    let guests: HashSet<_> = guests.collect();
+    let guests: HashSet<_> =
+        commits.iter().filter(|(_, commit)| sealed(commit)).map(|(message, _)| guest_of(message)).collect();
     if guests.is_empty() {
-        return Ok(Keys::new());
+        return Ok(HashMap::new());
     }
     let guests: Vec<_> = guests.into_iter().collect();
     let asked = tokio::time::timeout(KEYS_TIMEOUT, vault.keys_of(&guests)).await;
     Ok(asked.map_err(|_| Fault::VaultAway("no answer in time".to_owned()))??)
 }
 
-fn open_one(message: &LogMessage, commit: &Commit, keys: &Keys) -> Result<Opened, Fault> {
-    let owner = (message.subject.tenant.clone(), message.subject.owner.clone());
-    let keys = keys.get(&owner).map(AsRef::as_ref);
-    opened(message, commit, keys).map_err(|reason| Fault::unfoldable(message.position, &message.subject, reason))
+impl Sealed {
+    pub(crate) fn open(self) -> Result<Opened, Fault> {
+        let Self { message, commit, keys } = self;
+        opened(&message, commit, keys.as_deref())
+            .map_err(|reason| Fault::unfoldable(message.position, &message.subject, reason))
+    }
 }
 
-fn opened(message: &LogMessage, commit: &Commit, keys: Option<&GuestKeys>) -> Result<Opened, Unfoldable> {
+fn opened(message: &LogMessage, commit: Commit, keys: Option<&GuestKeys>) -> Result<Opened, Unfoldable> {
     Ok(Opened {
         position: message.position.cast_signed(),
-        command_id: commit.command_id.clone(),
         subject: message.subject.clone(),
-        pp: i16::try_from(message.subject.partition()).map_err(|_| Unfoldable::Field("pp"))?,
+        pp: message.subject.partition().into(),
         version: i64::try_from(commit.version).map_err(|_| Unfoldable::Field("version"))?,
         recorded_at: instant("recorded_at", commit.recorded_at.as_ref())?,
-        events: vault::open(&message.subject, commit, keys)?,
+        events: vault::open(&message.subject, &commit, keys)?,
+        command_id: commit.command_id,
+        facet: commit.facet,
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A projection has no effects but its rows: it is given nothing to have any with.
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::ClientWrapper;
 use futures_util::future::BoxFuture;
 use tokio_postgres::types::ToSql;
 
@@ -14,30 +14,53 @@ pub(crate) trait Projection: Default + Send + Sync + 'static {
     /// The name of the read model: file, folder, table and checkpoint alike.
     const NAME: &'static str;
 
+    /// Facets whose events it reads; commits of others are not given to it.
+    const FACETS: Facets;
+
     /// Adds what one commit changes. Several commits about one row become one change of it.
     fn fold(&mut self, commit: &Opened) -> Result<(), Unfoldable>;
 
-    /// Writes the changes, one statement per table. The rows and the checkpoint are committed together, so no commit is ever
-    /// folded into a row twice.
-    fn flush(&self, transaction: &Transaction<'_>) -> impl Future<Output = Result<(), Fault>> + Send;
+    /// Writes the changes, one statement per table, in the transaction the connection is in. Its statements name tables without
+    /// their schema: whose tables they are is the connection's affair. The rows and the checkpoint are committed together, so
+    /// no commit is ever folded into a row twice.
+    fn flush(&self, connection: &ClientWrapper) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+/// Which commits a projection is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Facets {
+    /// Of any facet: it is about commits, not about what is in them.
+    Any,
+    /// Of these.
+    These(&'static [&'static str]),
+}
+
+impl Facets {
+    pub(crate) fn contain(&self, facet: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(facets) => facets.contains(&facet),
+        }
+    }
 }
 
 /// A kind of projection, as the list of them holds it.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
+    pub(crate) facets: Facets,
     pub(crate) empty: fn() -> Box<dyn Batch>,
 }
 
 impl Kind {
     pub(crate) const fn of<P: Projection>() -> Self {
-        Self { name: P::NAME, empty: || Box::<P>::default() }
+        Self { name: P::NAME, facets: P::FACETS, empty: || Box::<P>::default() }
     }
 }
 
 /// A [`Projection`] of any kind.
 pub(crate) trait Batch: Send + Sync {
     fn fold(&mut self, commit: &Opened) -> Result<(), Unfoldable>;
-    fn flush<'a>(&'a self, transaction: &'a Transaction<'_>) -> BoxFuture<'a, Result<(), Fault>>;
+    fn flush<'a>(&'a self, connection: &'a ClientWrapper) -> BoxFuture<'a, Result<(), Fault>>;
 }
 
 impl<P: Projection> Batch for P {
@@ -45,8 +68,8 @@ impl<P: Projection> Batch for P {
         Projection::fold(self, commit)
     }
 
-    fn flush<'a>(&'a self, transaction: &'a Transaction<'_>) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(Projection::flush(self, transaction))
+    fn flush<'a>(&'a self, connection: &'a ClientWrapper) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(Projection::flush(self, connection))
     }
 }
 
@@ -57,7 +80,7 @@ pub(crate) fn column<'a, R, T>(rows: impl IntoIterator<Item = R> + 'a, of: impl 
 
 /// Runs a statement that must reach each of the `given` rows. Upserts refuse a row whose position is not behind the batch's.
 pub(crate) async fn write<P: Projection>(
-    transaction: &Transaction<'_>,
+    connection: &ClientWrapper,
     statement: &str,
     columns: &[&(dyn ToSql + Sync)],
     given: usize,
@@ -65,7 +88,7 @@ pub(crate) async fn write<P: Projection>(
     if given == 0 {
         return Ok(());
     }
-    let statement = transaction.prepare_cached(statement).await?;
-    let written = transaction.execute(&statement, columns).await?;
+    let statement = connection.prepare_cached(statement).await?;
+    let written = connection.execute(&statement, columns).await?;
     if written == given as u64 { Ok(()) } else { Err(Fault::RowsAhead { projection: P::NAME, given, written }) }
 }

@@ -1,173 +1,151 @@
-//! The loop: take what has arrived, open it, fold it, write it; and what to do when that fails.
+//! The worker: holds lanes, has them folded, and decides how each goes on after a fault.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_nats::Client;
-use deadpool_postgres::{Object, Pool};
-use event_log::read::{LogMessage, Reader};
-use tokio::time::timeout;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
-use vault::Vault;
 
-use crate::apply::apply;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint;
+use crate::crew::{self, Assignment, Site, Told};
 use crate::error::{Fault, Severity};
-use crate::open::open;
-use crate::status::Status;
+use crate::lease::{LOOK_EVERY, Lease};
+use crate::seat::Seats;
 
-/// Most commits of one transaction.
-const BATCH: usize = 5_000;
-const BEGIN_SECONDS: u64 = 15;
-const APPLY_SECONDS: u64 = 30;
-/// A batch may take longer than a reader's statement; the plan is made for the arrays at hand.
-const SESSION: &str = "SET statement_timeout = '25s'; SET plan_cache_mode = force_custom_plan";
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-const HALT_PAUSE: Duration = Duration::from_secs(10);
+const LOOK_SECONDS: u64 = 4;
 
 pub(crate) struct Worker {
-    nats: Client,
-    vault: Vault,
-    pool: Pool,
-    status: Arc<Status>,
-    stop: CancellationToken,
-    /// The checkpoints as they were when this worker took them over; empty until then.
-    claimed: Vec<Checkpoint>,
-    /// Up to this position commits are applied one by one, to find the one that cannot be.
-    one_by_one_until: u64,
-    /// The last fault hit a whole batch, and which of its commits is at fault is still to be found.
-    narrowing: bool,
-    pause: Duration,
-    /// Most commits of the next transaction.
-    largest: usize,
-}
-
-/// Everything that is made anew after a fault.
-struct Session {
-    connection: Object,
-    checkpoints: Vec<Checkpoint>,
-    reader: Reader,
+    site: Site,
+    lease: Lease,
+    seats: Seats,
+    crews: JoinSet<()>,
+    /// Of each crew that was started since the last regrouping.
+    caught_up: Vec<Arc<AtomicBool>>,
+    tell: mpsc::UnboundedSender<Told>,
+    told: mpsc::UnboundedReceiver<Told>,
 }
 
 impl Worker {
-    /// Takes over the checkpoints. Fails when this worker must not fold; what is only away for now is waited for later.
-    pub(crate) async fn start(
-        nats: Client,
-        vault: Vault,
-        pool: Pool,
-        status: Arc<Status>,
-        stop: CancellationToken,
-    ) -> Result<Self, Fault> {
-        let (claimed, pause) = (Vec::new(), FIRST_PAUSE);
-        let (one_by_one_until, narrowing, largest) = (0, false, BATCH);
-        let mut worker = Self { nats, vault, pool, status, stop, claimed, one_by_one_until, narrowing, pause, largest };
-        match worker.begin().await {
+    /// Fails when this worker must not fold; what is only away for now is waited for later.
+    pub(crate) async fn start(site: Site) -> Result<Self, Fault> {
+        let lease = Lease::new(site.pool.clone());
+        let (tell, told) = mpsc::unbounded_channel();
+        let worker =
+            Self { site, lease, seats: Seats::default(), crews: JoinSet::new(), caught_up: Vec::new(), tell, told };
+        match worker.check().await {
             Err(fault) if fault.severity() == Severity::Stop => Err(fault),
-            Ok(_) | Err(_) => Ok(worker),
+            Ok(()) | Err(_) => Ok(worker),
         }
     }
 
-    /// Folds until the process stops, or until this worker must not fold any more.
-    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
-        let stop = self.stop.clone();
-        while let Err(fault) = self.session().await {
-            if fault.severity() == Severity::Stop {
-                return Err(fault.into());
+    /// Before any lane is taken: a worker pointed at the wrong log must not keep the right ones from theirs.
+    async fn check(&self) -> Result<(), Fault> {
+        let checked = timeout(Duration::from_secs(LOOK_SECONDS), async {
+            let log = event_log::stream::info(&self.site.nats).await?;
+            let connection = self.site.pool.get().await?;
+            let outdated = schema::outdated(&**connection).await?;
+            if !outdated.is_empty() {
+                return Err(Fault::NotMigrated(outdated.join(", ")));
             }
-            let pause = self.pause_after(&fault);
-            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-                break;
+            checkpoint::check_log(&connection, &log, 0).await
+        });
+        checked.await.unwrap_or(Err(Fault::Timeout(LOOK_SECONDS)))
+    }
+
+    /// Folds until the process stops, or until this worker must not fold any more.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let ended = loop {
+            tokio::select! {
+                () = stop.cancelled() => break Ok(()),
+                _ = looks.tick() => {
+                    if let Err(fault) = self.look().await {
+                        break Err(fault);
+                    }
+                }
+                () = self.seats.next_due() => {}
+                Some(told) = self.told.recv() => {
+                    if let Err(fault) = self.hear(told).await {
+                        break Err(fault);
+                    }
+                }
+            }
+            self.start_crew();
+        };
+        self.seats.stop_all();
+        while self.crews.join_next().await.is_some() {}
+        // Others find out within seconds if this one cannot tell them.
+        if let Ok(Err(fault)) = timeout(Duration::from_secs(LOOK_SECONDS), self.lease.end()).await {
+            tracing::warn!(error = %fault, "the lanes are not given back");
+        }
+        ended.map_err(Into::into)
+    }
+
+    /// Renews the lease and learns which lanes are this worker's. An error means that it must stop.
+    async fn look(&mut self) -> Result<(), Fault> {
+        let looked = timeout(Duration::from_secs(LOOK_SECONDS), self.lease.look()).await;
+        let share = match looked.unwrap_or(Err(Fault::Timeout(LOOK_SECONDS))) {
+            Ok(share) => share,
+            Err(fault) if fault.severity() == Severity::Stop => return Err(fault),
+            Err(fault) => {
+                self.site.status.looked(Err(&fault));
+                return Ok(());
+            }
+        };
+        self.site.status.looked(Ok(()));
+        for lane in self.seats.reconcile(&share) {
+            self.site.status.gone(lane);
+        }
+        while self.crews.try_join_next().is_some() {}
+        if self.crews.len() > 1 && self.caught_up.iter().all(|crew| crew.load(Ordering::Relaxed)) {
+            self.seats.regroup();
+        }
+        Ok(())
+    }
+
+    /// An error means that this worker must stop.
+    async fn hear(&mut self, told: Told) -> Result<(), Fault> {
+        let (lane, mut ended) = match told {
+            Told::Ended(lane, ended) => (lane, ended),
+            Told::Unread(fault) if fault.severity() == Severity::Stop => return Err(fault),
+            Told::Unread(fault) => {
+                tracing::warn!(error = %fault, "the log is not read");
+                return Ok(());
+            }
+        };
+        match &ended.fault {
+            None | Some(Fault::TakenOver) => {}
+            Some(_) if ended.care.searching => {}
+            Some(fault) => self.site.status.waiting(lane, fault),
+        }
+        if let Some(fault) = ended.fault.take_if(|fault| fault.severity() == Severity::Stop) {
+            return Err(fault);
+        }
+        if self.seats.ended(lane, ended) {
+            self.site.status.gone(lane);
+            // Were it not given back, others would have to wait until this worker ends.
+            if let Err(fault) = self.lease.leave(lane).await {
+                tracing::warn!(%lane, error = %fault, "a lane is not given back");
             }
         }
         Ok(())
     }
 
-    /// Folds until the first fault; ends without one when the process stops.
-    async fn session(&mut self) -> Result<(), Fault> {
-        let stop = self.stop.clone();
-        let Some(begun) = stop.run_until_cancelled(self.begin()).await else { return Ok(()) };
-        let mut session = begun?;
-        let ended = self.fold(&mut session).await;
-        if ended.is_err() {
-            // Whatever the connection was doing ends with it.
-            drop(Object::take(session.connection));
+    /// Everything that is due goes into one crew.
+    fn start_crew(&mut self) {
+        let due: Vec<Assignment> = self.seats.take_due(Instant::now());
+        if due.is_empty() {
+            return;
         }
-        ended
-    }
-
-    async fn begin(&mut self) -> Result<Session, Fault> {
-        let begun = timeout(Duration::from_secs(BEGIN_SECONDS), self.begin_unbounded()).await;
-        begun.map_err(|_| Fault::Timeout(BEGIN_SECONDS))?
-    }
-
-    async fn begin_unbounded(&mut self) -> Result<Session, Fault> {
-        let connection = self.pool.get().await?;
-        connection.batch_execute(SESSION).await?;
-        let log = event_log::stream::info(&self.nats).await?;
-        if self.claimed.is_empty() {
-            // Before anything is taken over: a worker pointed at the wrong log must not end the right one.
-            checkpoint::check_log(&connection, &log, &[]).await?;
-            self.claimed = checkpoint::claim(&connection).await?;
+        if self.crews.is_empty() {
+            self.caught_up.clear();
         }
-        let checkpoints = checkpoint::read(&connection, &self.claimed).await?;
-        checkpoint::check_log(&connection, &log, &checkpoints).await?;
-        let after = checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default().cast_unsigned();
-        let reader = Reader::start(&self.nats, after).await?;
-        if after >= log.last_position {
-            self.status.folding();
-        }
-        Ok(Session { connection, checkpoints, reader })
-    }
-
-    async fn fold(&mut self, session: &mut Session) -> Result<(), Fault> {
-        let stop = self.stop.clone();
-        loop {
-            let next = session.reader.next_batch(self.batch(session));
-            let Some(messages) = stop.run_until_cancelled(next).await else { return Ok(()) };
-            self.fold_batch(session, messages?).await?;
-            self.pause = FIRST_PAUSE;
-            self.status.folding();
-        }
-    }
-
-    /// Not cut short by a stop: what was taken is finished, or its time runs out.
-    async fn fold_batch(&mut self, session: &mut Session, messages: Vec<LogMessage>) -> Result<(), Fault> {
-        let Some(last) = messages.last().map(|message| message.position) else { return Ok(()) };
-        let taken = messages.len();
-        let single = taken == 1;
-        let applied = timeout(Duration::from_secs(APPLY_SECONDS), async {
-            let commits = open(&self.vault, messages).await?;
-            apply(&mut session.connection, &mut session.checkpoints, &commits, last.cast_signed()).await
-        });
-        let applied = applied.await.unwrap_or(Err(Fault::Timeout(APPLY_SECONDS)));
-        match &applied {
-            Ok(()) => self.largest = (self.largest * 2).min(BATCH),
-            // A database that is slow today gets through a smaller batch.
-            Err(Fault::Timeout(_)) => self.largest = (taken / 2).max(1),
-            Err(_) => {}
-        }
-        self.narrowing = !single && applied.as_ref().is_err_and(|fault| fault.severity() == Severity::Halt);
-        if self.narrowing {
-            self.one_by_one_until = last;
-        }
-        applied
-    }
-
-    fn batch(&self, session: &Session) -> usize {
-        let folded = session.checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
-        if folded.cast_unsigned() < self.one_by_one_until { 1 } else { self.largest }
-    }
-
-    fn pause_after(&mut self, fault: &Fault) -> Duration {
-        if std::mem::take(&mut self.narrowing) {
-            return Duration::ZERO;
-        }
-        self.status.waiting(fault);
-        if fault.severity() == Severity::Halt {
-            return HALT_PAUSE;
-        }
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        self.pause
+        let caught_up = Arc::new(AtomicBool::new(false));
+        self.caught_up.push(Arc::clone(&caught_up));
+        self.crews.spawn(crew::run(self.site.clone(), due, self.tell.clone(), caught_up));
     }
 }

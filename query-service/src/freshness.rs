@@ -1,6 +1,5 @@
 //! `X-Min-Position`: requests wait until the read models are as far as their caller, all of them on one poller.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
@@ -10,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Fault;
 use crate::position::Position;
-use crate::read::{Models, checkpoints};
+use crate::read::{Progress, Reach, progress};
 
 const MIN_POSITION_HEADER: &str = "X-Min-Position";
 const WAIT_HEADER: &str = "X-Wait-Ms";
@@ -50,7 +49,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Fau
 
 /// What is known of the read models' progress, and how many requests wait to know more.
 pub(crate) struct Freshness {
-    known: watch::Sender<HashMap<String, Position>>,
+    known: watch::Sender<Progress>,
     waiting: watch::Sender<usize>,
     stop: CancellationToken,
 }
@@ -60,9 +59,12 @@ impl Freshness {
         Self { known: watch::Sender::default(), waiting: watch::Sender::default(), stop }
     }
 
-    /// Returns once all of `models` are that far; gives up when the caller's patience, or the process, ends.
-    pub(crate) async fn wait(&self, models: Models, at_least: AtLeast) -> Result<(), Fault> {
-        let far_enough = |known: &HashMap<_, _>| reached(known, models) >= at_least.position;
+    /// Returns once everything in `reach` is that far; gives up when the caller's patience, or the process, ends.
+    pub(crate) async fn wait(&self, reach: &Reach, at_least: AtLeast) -> Result<(), Fault> {
+        if at_least.position == Position::default() {
+            return Ok(());
+        }
+        let far_enough = |known: &Progress| known.reached(reach) >= at_least.position;
         if far_enough(&self.known.borrow()) {
             return Ok(());
         }
@@ -82,7 +84,7 @@ impl Freshness {
         if seen >= at_least.position {
             return Ok(());
         }
-        self.known.send_replace(HashMap::new());
+        self.known.send_replace(Progress::default());
         Err(Fault::Behind)
     }
 
@@ -99,9 +101,9 @@ impl Freshness {
 
     /// Publishes the checkpoints and says how long to pause.
     async fn look(&self, pool: &Pool) -> Duration {
-        match checkpoints(pool).await {
+        match progress(pool).await {
             Ok(known) => {
-                self.known.send_replace(known.into_iter().collect());
+                self.known.send_replace(known);
                 PAUSE
             }
             Err(fault) => {
@@ -110,12 +112,6 @@ impl Freshness {
             }
         }
     }
-}
-
-/// How far the slowest of `models` is; one without a checkpoint has folded nothing.
-fn reached(known: &HashMap<String, Position>, models: Models) -> Position {
-    let positions = models.iter().map(|model| known.get(*model).copied().unwrap_or_default());
-    positions.min().unwrap_or_default()
 }
 
 /// Counts one waiting request for as long as it lives, however it ends.
@@ -168,12 +164,5 @@ mod tests {
         ] {
             assert_eq!(at_least(&headers), None, "{headers:?}");
         }
-    }
-
-    #[test]
-    fn a_read_is_as_far_as_its_slowest_model() {
-        let known = HashMap::from([("identity".to_owned(), Position(7)), ("profile".to_owned(), Position(5))]);
-        assert_eq!(reached(&known, &["identity", "profile"]), Position(5));
-        assert_eq!(reached(&known, &["identity", "interaction"]), Position(0));
     }
 }

@@ -1,5 +1,6 @@
 //! The one way to read: as one tenant, from one snapshot, no older than the caller asked for.
 
+mod reach;
 mod snapshot;
 
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use vault::Vault;
 
 use crate::error::Fault;
 use crate::freshness::{AtLeast, Freshness};
-pub(crate) use snapshot::{Models, Query, Snapshot, checkpoints};
+pub(crate) use reach::{Progress, Reach};
+pub(crate) use snapshot::{Models, Query, Snapshot, progress};
 
 /// After this long the vault is taken for gone; its own statement timeout is shorter.
 const VAULT_DEADLINE: Duration = Duration::from_secs(6);
@@ -52,17 +54,17 @@ impl Reader {
         Self { pool, vault, freshness: Arc::new(Freshness::new(stop)), tasks: TaskTracker::new() }
     }
 
-    /// Reads `queries`, which use the read models `models`, once those are as far as the caller asked for.
+    /// Reads `queries`, which see what is in `reach`, once that is as far as the caller asked for.
     pub(crate) async fn read<const N: usize>(
         &self,
         scope: &Scope,
-        models: Models,
+        reach: Reach,
         queries: [Query; N],
     ) -> Result<Snapshot<N>, Fault> {
         let (reader, scope) = (self.clone(), scope.clone());
         self.detached(async move {
-            reader.freshness.wait(models, scope.at_least).await?;
-            let snapshot = snapshot::take(&reader.pool, &scope.tenant, models, &queries).await?;
+            reader.freshness.wait(&reach, scope.at_least).await?;
+            let snapshot = snapshot::take(&reader.pool, &scope.tenant, &reach, &queries).await?;
             reader.freshness.confirm(snapshot.as_of, scope.at_least)?;
             Ok(snapshot)
         })

@@ -3,6 +3,7 @@
 CREATE TABLE read.identity (
   tenant        text NOT NULL,
   guest_id      text NOT NULL,
+  pp            smallint NOT NULL,
   canonical_id  text NOT NULL,
   registered_at timestamptz NOT NULL,
   position      bigint NOT NULL,
@@ -15,6 +16,7 @@ CREATE TABLE read.identity_identifier (
   guest_id  text NOT NULL,
   namespace text NOT NULL,
   value     text NOT NULL,
+  pp        smallint NOT NULL,
   position  bigint NOT NULL,
   PRIMARY KEY (tenant, guest_id, namespace, value)
 );

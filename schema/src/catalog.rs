@@ -5,6 +5,16 @@ use tokio_postgres::GenericClient;
 /// One row per fault; every query has one column, what is at fault.
 const CHECKS: &[(&str, &str)] = &[
     (
+        "has no pp, no position or no primary key, so that nobody can prove it",
+        "
+-- tables_without_proof()
+SELECT c.oid::regclass::text FROM pg_class c
+WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'read'::regnamespace
+  AND ((SELECT count(*) FROM pg_attribute a
+        WHERE a.attrelid = c.oid AND a.attname IN ('pp', 'position') AND a.attnotnull) < 2
+       OR NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary))",
+    ),
+    (
         "has no tenant",
         "
 -- tables_without_tenant()
@@ -69,7 +79,7 @@ WHERE c.relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
 SELECT oid::regclass::text FROM pg_class
 WHERE relkind IN ('r', 'p', 'v') AND relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
   AND has_any_column_privilege('keepsake_command_reader', oid, 'SELECT')
-  AND oid <> ALL (ARRAY['read.command_log', 'keepsake.checkpoint', 'keepsake.log']::regclass[]::oid[])",
+  AND oid <> ALL (ARRAY['read.command_log', 'keepsake.progress', 'keepsake.checkpoint', 'keepsake.lane', 'keepsake.log']::regclass[]::oid[])",
     ),
     (
         "is a role that row-level security does not bind",

@@ -14,10 +14,10 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 
 const FIND: &str = "
 -- find_command()
-SELECT c.position AS folded_to, (SELECT log_id FROM keepsake.log) AS log_id,
+SELECT p.position AS folded_to, (SELECT log_id FROM keepsake.log) AS log_id,
        ARRAY(SELECT l.position FROM read.command_log l WHERE l.tenant = $1 AND l.owner = $2 AND l.command = $3) AS found
-FROM keepsake.checkpoint c
-WHERE c.projection = 'command_log'";
+FROM keepsake.progress p
+WHERE p.projection = 'command_log' AND p.pp = $4";
 
 /// Where a command may have been carried out.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,15 +42,16 @@ impl CommandLog {
         Ok(Self { pool: crate::pool(url, POOL_SIZE)?, log_id: log_id.into() })
     }
 
-    /// The owner's commits under this hash, within 3 s.
-    pub async fn find(&self, tenant: &str, owner: &str, command: u64) -> Result<Found, SchemaError> {
-        tokio::time::timeout(TIMEOUT, self.ask(tenant, owner, command)).await.map_err(|_| SchemaError::Late)?
+    /// The owner's commits under this hash, within 3 s. `pp` is the owner's virtual partition.
+    pub async fn find(&self, tenant: &str, owner: &str, pp: u8, command: u64) -> Result<Found, SchemaError> {
+        tokio::time::timeout(TIMEOUT, self.ask(tenant, owner, pp, command)).await.map_err(|_| SchemaError::Late)?
     }
 
-    async fn ask(&self, tenant: &str, owner: &str, command: u64) -> Result<Found, SchemaError> {
+    async fn ask(&self, tenant: &str, owner: &str, pp: u8, command: u64) -> Result<Found, SchemaError> {
         let connection = self.pool.get().await?;
         let statement = connection.prepare_cached(FIND).await?;
-        let Some(row) = connection.query_opt(&statement, &[&tenant, &owner, &command.cast_signed()]).await? else {
+        let (pp, command) = (i16::from(pp), command.cast_signed());
+        let Some(row) = connection.query_opt(&statement, &[&tenant, &owner, &command, &pp]).await? else {
             return Ok(Found { positions: Vec::new(), folded_to: 0 });
         };
         let log_id: Option<&str> = row.try_get("log_id")?;

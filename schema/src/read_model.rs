@@ -3,6 +3,7 @@
 use tokio_postgres::{GenericClient, Transaction};
 
 use crate::error::SchemaError;
+use crate::lane;
 use crate::sources::{READ_MODELS, ReadModel};
 
 const KNOWN: &str = "
@@ -38,16 +39,17 @@ const NOTE: &str = "
 INSERT INTO keepsake.read_model (name, version, tables) VALUES ($1, $2, $3)
 ON CONFLICT (name) DO UPDATE SET version = excluded.version, tables = excluded.tables, built_at = now()";
 
-/// The epoch rises too: a worker that still folds the former tables must not move this position.
-const RESTART: &str = "
--- restart_checkpoint()
-INSERT INTO keepsake.checkpoint AS c (projection) VALUES ($1)
-ON CONFLICT (projection) DO UPDATE SET position = 0, epoch = c.epoch + 1, updated_at = now()";
+const FORGET_CHECKPOINTS: &str = "
+-- forget_checkpoints()
+DELETE FROM keepsake.checkpoint WHERE projection = $1";
+
+const START_CHECKPOINTS: &str = "
+-- start_checkpoints()
+INSERT INTO keepsake.checkpoint (projection, pp) SELECT $1, pp FROM generate_series(0, 63) AS pp";
 
 const FORGET: &str = "
 -- forget_read_model()
-WITH forgotten AS (DELETE FROM keepsake.read_model WHERE name = $1)
-DELETE FROM keepsake.checkpoint WHERE projection = $1";
+DELETE FROM keepsake.read_model WHERE name = $1";
 
 pub(crate) enum Change {
     None,
@@ -95,6 +97,7 @@ pub(crate) async fn drop_unknown(transaction: &Transaction<'_>) -> Result<Vec<St
             let built = transaction.query_one(BUILT, &[&name]).await?;
             drop_tables(transaction, &built.try_get::<_, Vec<String>>("tables")?).await?;
             transaction.execute(FORGET, &[&name]).await?;
+            transaction.execute(FORGET_CHECKPOINTS, &[&name]).await?;
             dropped.push(name);
         }
     }
@@ -115,8 +118,16 @@ async fn create(transaction: &Transaction<'_>, model: &'static ReadModel) -> Res
         transaction.batch_execute(&protect).await.map_err(failed)?;
     }
     transaction.execute(NOTE, &[&model.name, &model.version(), &made]).await?;
-    transaction.execute(RESTART, &[&model.name]).await?;
+    restart(transaction, model.name).await?;
     Ok(())
+}
+
+/// To be folded from the first commit. Workers that still fold the former tables lose their lanes.
+async fn restart(transaction: &Transaction<'_>, name: &str) -> Result<(), tokio_postgres::Error> {
+    lane::settle(transaction).await?;
+    transaction.execute(FORGET_CHECKPOINTS, &[&name]).await?;
+    transaction.execute(START_CHECKPOINTS, &[&name]).await?;
+    lane::release(transaction).await
 }
 
 async fn tables(transaction: &Transaction<'_>) -> Result<Vec<String>, SchemaError> {

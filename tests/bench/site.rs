@@ -101,7 +101,7 @@ impl Site {
 
     /// Waits until the read models hold every commit there is.
     pub(crate) async fn everything_is_folded(&self, progress: &Progress) -> anyhow::Result<()> {
-        const FOLDED: &str = "SELECT min(position) FROM keepsake.checkpoint";
+        const FOLDED: &str = "SELECT min(position) FROM keepsake.progress";
         let database = self.world.database.connect(&self.world.database.read_admin).await;
         let last = self.last_position().await?;
         let filling = progress.filling("folding the read models", last);

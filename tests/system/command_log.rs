@@ -1,7 +1,7 @@
 //! A command of long ago is answered as it was then: the owner's state knows that it may be old, the command log where it is.
 
 use futures_util::{StreamExt as _, stream};
-use keepsake_tests::harness::{Client, InProcess, World, services};
+use keepsake_tests::harness::{Client, InProcess, World, rewind, services};
 use proto::Reply;
 use tokio_postgres::Client as Postgres;
 
@@ -57,8 +57,7 @@ async fn the_command_log_of_another_log_is_not_believed() {
     let emptied = "TRUNCATE read.command_log; UPDATE keepsake.log SET log_id = 'another'";
     admin.batch_execute(emptied).await.expect("updates");
     assert_eq!(client.refused("interactions.record", Some("c-0"), RECORD).await, "idempotency_unavailable");
-    let again = "UPDATE keepsake.checkpoint SET position = 0 WHERE projection = 'command_log'";
-    admin.execute(again, &[]).await.expect("updates");
+    rewind::rewind(&admin, &["command_log"], 0).await;
     admin.execute("UPDATE keepsake.log SET log_id = $1", &[&ours]).await.expect("updates");
     assert_eq!(record(&client, 0).await, as_it_was(&replies[0]), "found in the log");
     command.stop().await.expect("stops");
@@ -91,8 +90,7 @@ async fn what_the_command_log_has_not_folded_yet_is_found_in_the_log() {
     services.stop().await;
     let folded_to = replies[20].position.cast_signed();
     admin.execute("DELETE FROM read.command_log WHERE position > $1", &[&folded_to]).await.expect("deletes");
-    let behind = "UPDATE keepsake.checkpoint SET position = $1 WHERE projection = 'command_log'";
-    admin.execute(behind, &[&folded_to]).await.expect("updates");
+    rewind::rewind(&admin, &["command_log"], replies[20].position).await;
     let command = services::command(&world).await;
     for number in [0, 20, 21, 40] {
         assert_eq!(record(&client, number).await, as_it_was(&replies[number]), "{number}");

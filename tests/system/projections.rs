@@ -1,6 +1,6 @@
 //! Read models follow the log: exactly once, through restarts, and again from the first commit.
 
-use keepsake_tests::harness::{Client, InProcess, World, eventually};
+use keepsake_tests::harness::{Client, InProcess, World, eventually, rewind};
 
 const TABLES: [&str; 8] = [
     "tenant",
@@ -52,10 +52,7 @@ async fn folded_again_from_the_first_commit_the_rows_are_the_same() {
     let admin = world.database.connect(&world.database.read_admin).await;
     let before = rows(&admin).await;
     assert!(before.iter().all(|(table, rows)| !rows.is_empty() || panic!("{table} is empty")));
-    for table in TABLES {
-        admin.batch_execute(&format!("DELETE FROM read.{table}")).await.expect("empties");
-    }
-    admin.batch_execute("UPDATE keepsake.checkpoint SET position = 0").await.expect("resets");
+    rewind::empty(&admin, &schema::read_models().collect::<Vec<_>>()).await;
 
     let services = InProcess::start(&world).await;
     let client = Client::new(&world, &services.query.url(), "demo").await;

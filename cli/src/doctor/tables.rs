@@ -8,8 +8,9 @@ use crate::migrate;
 
 const POSITIONS: &str = "
 -- doctor_positions()
-SELECT projection, position
-FROM keepsake.checkpoint
+SELECT projection, min(position) AS position
+FROM keepsake.progress
+GROUP BY projection
 ORDER BY projection";
 
 pub(super) async fn examine(url: &Secret, last_position: Option<u64>, findings: &mut Vec<Finding>) {

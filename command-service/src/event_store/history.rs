@@ -33,8 +33,8 @@ pub(super) async fn find(
         }
     }
     let Some(before) = memory.before else { return Ok(None) };
-    let (tenant, owner) = (subject.tenant.as_str(), subject.owner.as_str());
-    let known = command_log.find(tenant, owner, command_hash(command_id)).await.map_err(Fault::CommandLog)?;
+    let (tenant, owner, pp) = (subject.tenant.as_str(), subject.owner.as_str(), subject.partition());
+    let known = command_log.find(tenant, owner, pp, command_hash(command_id)).await.map_err(Fault::CommandLog)?;
     for position in known.positions {
         let found = by_command(&at(client, subject, position).await?, command_id)?;
         if found.is_some() {

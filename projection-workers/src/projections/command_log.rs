@@ -1,15 +1,15 @@
 //! Which commit carried out which command.
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::ClientWrapper;
 
 use crate::error::{Fault, Unfoldable};
 use crate::open::Opened;
-use crate::projection::{Projection, column, write};
+use crate::projection::{Facets, Projection, column, write};
 
 /// A plain insert: were a commit ever folded twice, its second row would be refused and seen.
 const INSERT: &str = "
 -- insert_commands()
-INSERT INTO read.command_log (tenant, owner, command, position, pp)
+INSERT INTO command_log (tenant, owner, command, position, pp)
 SELECT tenant, owner, command, position, pp
 FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::smallint[])
   AS c (tenant, owner, command, position, pp)";
@@ -28,6 +28,7 @@ struct Row {
 
 impl Projection for CommandLog {
     const NAME: &'static str = "command_log";
+    const FACETS: Facets = Facets::Any;
 
     fn fold(&mut self, commit: &Opened) -> Result<(), Unfoldable> {
         self.0.push(Row {
@@ -40,14 +41,14 @@ impl Projection for CommandLog {
         Ok(())
     }
 
-    async fn flush(&self, transaction: &Transaction<'_>) -> Result<(), Fault> {
+    async fn flush(&self, connection: &ClientWrapper) -> Result<(), Fault> {
         let tenants = column(&self.0, |row| row.tenant.as_str());
         let owners = column(&self.0, |row| row.owner.as_str());
         let commands = column(&self.0, |row| row.command);
         let positions = column(&self.0, |row| row.position);
         let pps = column(&self.0, |row| row.pp);
         let columns = [&tenants as _, &owners as _, &commands as _, &positions as _, &pps as _];
-        write::<Self>(transaction, INSERT, &columns, self.0.len()).await
+        write::<Self>(connection, INSERT, &columns, self.0.len()).await
     }
 }
 

@@ -1,25 +1,26 @@
 //! Who is known, and under which identifiers of the callers'.
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::ClientWrapper;
 use proto::Event;
 use proto::guest::GuestRegistered;
 use proto::guest::event::Kind as GuestEvent;
 
 use crate::error::{Fault, Unfoldable};
 use crate::open::Opened;
-use crate::projection::{Projection, column, write};
+use crate::projection::{Facets, Projection, column, write};
 
 const INSERT: &str = "
 -- insert_identities()
-INSERT INTO read.identity (tenant, guest_id, canonical_id, registered_at, position)
-SELECT tenant, guest_id, guest_id, registered_at, position
-FROM UNNEST($1::text[], $2::text[], $3::timestamptz[], $4::bigint[]) AS g (tenant, guest_id, registered_at, position)";
+INSERT INTO identity (tenant, guest_id, pp, canonical_id, registered_at, position)
+SELECT tenant, guest_id, pp, guest_id, registered_at, position
+FROM UNNEST($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::bigint[])
+  AS g (tenant, guest_id, pp, registered_at, position)";
 
 const INSERT_IDENTIFIERS: &str = "
 -- insert_identifiers()
-INSERT INTO read.identity_identifier (tenant, guest_id, namespace, value, position)
-SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])";
+INSERT INTO identity_identifier (tenant, guest_id, namespace, value, pp, position)
+SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::bigint[])";
 
 #[derive(Default)]
 pub(crate) struct Identity {
@@ -31,6 +32,7 @@ pub(crate) struct Identity {
 struct Registration {
     tenant: String,
     guest_id: String,
+    pp: i16,
     registered_at: DateTime<Utc>,
     position: i64,
 }
@@ -39,6 +41,7 @@ struct Registration {
 struct Identifier {
     tenant: String,
     guest_id: String,
+    pp: i16,
     namespace: String,
     value: String,
     position: i64,
@@ -51,6 +54,7 @@ impl Identity {
             self.identifiers.push(Identifier {
                 tenant: tenant.clone(),
                 guest_id: guest_id.clone(),
+                pp: commit.pp,
                 namespace: identifier.namespace.clone(),
                 value: identifier.value.clone(),
                 position: commit.position,
@@ -59,6 +63,7 @@ impl Identity {
         self.guests.push(Registration {
             tenant,
             guest_id,
+            pp: commit.pp,
             registered_at: commit.recorded_at,
             position: commit.position,
         });
@@ -67,6 +72,7 @@ impl Identity {
 
 impl Projection for Identity {
     const NAME: &'static str = "identity";
+    const FACETS: Facets = Facets::These(&["guest"]);
 
     fn fold(&mut self, commit: &Opened) -> Result<(), Unfoldable> {
         for event in &commit.events {
@@ -78,20 +84,22 @@ impl Projection for Identity {
         Ok(())
     }
 
-    async fn flush(&self, transaction: &Transaction<'_>) -> Result<(), Fault> {
+    async fn flush(&self, connection: &ClientWrapper) -> Result<(), Fault> {
         let tenants = column(&self.guests, |guest| guest.tenant.as_str());
         let guests = column(&self.guests, |guest| guest.guest_id.as_str());
+        let pps = column(&self.guests, |guest| guest.pp);
         let registered_at = column(&self.guests, |guest| guest.registered_at);
         let positions = column(&self.guests, |guest| guest.position);
-        let columns = [&tenants as _, &guests as _, &registered_at as _, &positions as _];
-        write::<Self>(transaction, INSERT, &columns, self.guests.len()).await?;
+        let columns = [&tenants as _, &guests as _, &pps as _, &registered_at as _, &positions as _];
+        write::<Self>(connection, INSERT, &columns, self.guests.len()).await?;
         let tenants = column(&self.identifiers, |known| known.tenant.as_str());
         let guests = column(&self.identifiers, |known| known.guest_id.as_str());
         let namespaces = column(&self.identifiers, |known| known.namespace.as_str());
         let values = column(&self.identifiers, |known| known.value.as_str());
+        let pps = column(&self.identifiers, |known| known.pp);
         let positions = column(&self.identifiers, |known| known.position);
-        let columns = [&tenants as _, &guests as _, &namespaces as _, &values as _, &positions as _];
-        write::<Self>(transaction, INSERT_IDENTIFIERS, &columns, self.identifiers.len()).await
+        let columns = [&tenants as _, &guests as _, &namespaces as _, &values as _, &pps as _, &positions as _];
+        write::<Self>(connection, INSERT_IDENTIFIERS, &columns, self.identifiers.len()).await
     }
 }
 

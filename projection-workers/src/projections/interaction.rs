@@ -1,7 +1,7 @@
 //! Every interaction of every guest.
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::ClientWrapper;
 use proto::Event;
 use proto::interactions::InteractionRecorded;
 use proto::interactions::event::Kind as InteractionEvent;
@@ -10,12 +10,12 @@ use vault::OpenedEvent;
 use super::profile::object;
 use crate::error::{Fault, Unfoldable};
 use crate::open::{Opened, instant};
-use crate::projection::{Projection, column, write};
+use crate::projection::{Facets, Projection, column, write};
 
 /// A plain insert: were an event ever folded twice, its second row would be refused and seen.
 const INSERT: &str = "
 -- insert_interactions()
-INSERT INTO read.interaction (tenant, guest_id, occurred_at, interaction_id, pp, kind, topic, topic_key,
+INSERT INTO interaction (tenant, guest_id, occurred_at, interaction_id, pp, kind, topic, topic_key,
                               occurred_at_offset_minutes, recorded_at, properties, position)
 SELECT tenant, guest_id, occurred_at, interaction_id, pp, kind, topic, topic_key, offset_minutes, recorded_at,
        properties::json, position
@@ -65,6 +65,7 @@ impl Row {
 
 impl Projection for Interaction {
     const NAME: &'static str = "interaction";
+    const FACETS: Facets = Facets::These(&["interactions"]);
 
     fn fold(&mut self, commit: &Opened) -> Result<(), Unfoldable> {
         for event in &commit.events {
@@ -78,7 +79,7 @@ impl Projection for Interaction {
         Ok(())
     }
 
-    async fn flush(&self, transaction: &Transaction<'_>) -> Result<(), Fault> {
+    async fn flush(&self, connection: &ClientWrapper) -> Result<(), Fault> {
         let tenants = column(&self.0, |row| row.tenant.as_str());
         let guests = column(&self.0, |row| row.guest_id.as_str());
         let occurred_at = column(&self.0, |row| row.occurred_at);
@@ -105,7 +106,7 @@ impl Projection for Interaction {
             &properties as _,
             &positions as _,
         ];
-        write::<Self>(transaction, INSERT, &columns, self.0.len()).await
+        write::<Self>(connection, INSERT, &columns, self.0.len()).await
     }
 }
 

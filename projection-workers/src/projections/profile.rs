@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::ClientWrapper;
 use proto::Event;
 use proto::guest::event::Kind as GuestEvent;
 use proto::interactions::InteractionRecorded;
@@ -11,12 +11,12 @@ use proto::interactions::event::Kind as InteractionEvent;
 
 use crate::error::{Fault, Unfoldable};
 use crate::open::{Opened, instant};
-use crate::projection::{Projection, column, write};
+use crate::projection::{Facets, Projection, column, write};
 
 /// LEAST and GREATEST pass over NULL. A version above 0 says that the change is one of the guest facet.
 const UPSERT: &str = "
 -- upsert_profiles()
-INSERT INTO read.profile AS p (tenant, guest_id, pp, attributes, registered_at, interaction_count, first_seen_at,
+INSERT INTO profile AS p (tenant, guest_id, pp, attributes, registered_at, interaction_count, first_seen_at,
                                last_seen_at, version, position)
 SELECT tenant, guest_id, pp, attributes::json, registered_at, interaction_count, first_seen_at, last_seen_at, version, position
 FROM UNNEST($1::text[], $2::text[], $3::smallint[], $4::text[], $5::timestamptz[], $6::bigint[], $7::timestamptz[],
@@ -69,6 +69,7 @@ impl Profile {
 
 impl Projection for Profile {
     const NAME: &'static str = "profile";
+    const FACETS: Facets = Facets::These(&["guest", "interactions"]);
 
     fn fold(&mut self, commit: &Opened) -> Result<(), Unfoldable> {
         for event in &commit.events {
@@ -88,7 +89,7 @@ impl Projection for Profile {
         Ok(())
     }
 
-    async fn flush(&self, transaction: &Transaction<'_>) -> Result<(), Fault> {
+    async fn flush(&self, connection: &ClientWrapper) -> Result<(), Fault> {
         let tenants = column(self.0.keys(), |(tenant, _)| tenant.as_str());
         let guests = column(self.0.keys(), |(_, guest_id)| guest_id.as_str());
         let pps = column(self.0.values(), |change| change.pp);
@@ -111,7 +112,7 @@ impl Projection for Profile {
             &versions as _,
             &positions as _,
         ];
-        write::<Self>(transaction, UPSERT, &columns, self.0.len()).await
+        write::<Self>(connection, UPSERT, &columns, self.0.len()).await
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::ClientWrapper;
 use proto::Event;
 use proto::interactions::InteractionRecorded;
 use proto::interactions::event::Kind as InteractionEvent;
 
 use crate::error::{Fault, Unfoldable};
 use crate::open::{Opened, instant};
-use crate::projection::{Projection, column, write};
+use crate::projection::{Facets, Projection, column, write};
 
 /// A guest counts for a topic when its row is a new one (xmax = 0). A UNION, not a join: the planner guesses that an array has
 /// ten elements, and a nested loop over thousands would take seconds.
@@ -22,7 +22,7 @@ WITH given AS (
               $8::bigint[])
     AS g (tenant, topic_key, guest_id, pp, interactions, first_at, last_at, position)
 ), counted AS (
-  INSERT INTO read.topic_guest AS t (tenant, topic_key, guest_id, pp, interaction_count, first_at, last_at, position)
+  INSERT INTO topic_guest AS t (tenant, topic_key, guest_id, pp, interaction_count, first_at, last_at, position)
   SELECT * FROM given
   ON CONFLICT (tenant, topic_key, guest_id) DO UPDATE SET
     interaction_count = t.interaction_count + excluded.interaction_count,
@@ -36,7 +36,7 @@ WITH given AS (
   UNION ALL
   SELECT tenant, topic_key, pp, 0, 1, NULL, NULL, NULL FROM counted WHERE is_new
 ), summed AS (
-  INSERT INTO read.topic_summary AS s (tenant, topic_key, pp, interaction_count, guest_count, first_at, last_at, position)
+  INSERT INTO topic_summary AS s (tenant, topic_key, pp, interaction_count, guest_count, first_at, last_at, position)
   SELECT tenant, topic_key, pp, sum(interactions), sum(guests), min(first_at), max(last_at), max(position)
   FROM change
   GROUP BY tenant, topic_key, pp
@@ -91,6 +91,7 @@ impl TopicSummary {
 
 impl Projection for TopicSummary {
     const NAME: &'static str = "topic_summary";
+    const FACETS: Facets = Facets::These(&["interactions"]);
 
     fn fold(&mut self, commit: &Opened) -> Result<(), Unfoldable> {
         for event in &commit.events {
@@ -104,7 +105,7 @@ impl Projection for TopicSummary {
         Ok(())
     }
 
-    async fn flush(&self, transaction: &Transaction<'_>) -> Result<(), Fault> {
+    async fn flush(&self, connection: &ClientWrapper) -> Result<(), Fault> {
         let tenants = column(self.0.keys(), |key| key.tenant.as_str());
         let topics = column(self.0.keys(), |key| key.topic.as_str());
         let guests = column(self.0.keys(), |key| key.guest_id.as_str());
@@ -123,7 +124,7 @@ impl Projection for TopicSummary {
             &last_at as _,
             &positions as _,
         ];
-        write::<Self>(transaction, UPSERT, &columns, self.0.len()).await
+        write::<Self>(connection, UPSERT, &columns, self.0.len()).await
     }
 }
 

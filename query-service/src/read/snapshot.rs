@@ -10,6 +10,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::error::Fault;
 use crate::position::Position;
+use crate::read::reach::{Progress, Reach, Stretch};
 
 /// For a connection to come free; longer queues are refused.
 const WAIT: Duration = Duration::from_millis(500);
@@ -28,18 +29,21 @@ SELECT set_config('keepsake.tenant', $1, true)";
 
 const AS_OF: &str = "
 -- as_of()
-SELECT CASE WHEN count(*) = cardinality($1::text[]) THEN min(position) ELSE 0 END AS position,
+SELECT CASE WHEN count(*) = cardinality($1::text[]) * cardinality($3::smallint[]) THEN min(position) ELSE 0 END AS position,
        EXISTS (SELECT FROM read.tenant WHERE tenant = $2) AS tenant_known
-FROM keepsake.checkpoint
-WHERE projection = ANY ($1)";
+FROM keepsake.progress
+WHERE projection = ANY ($1) AND pp = ANY ($3)";
 
-const CHECKPOINTS: &str = "
--- checkpoints()
-SELECT projection, position FROM keepsake.checkpoint ORDER BY projection LIMIT 1000";
+const PROGRESS: &str = "
+-- progress()
+SELECT projection, first_pp, last_pp, min(position) AS position
+FROM keepsake.progress
+GROUP BY projection, first_pp, last_pp
+LIMIT 10000";
 
 const PING: &str = "
 -- ping()
-SELECT position FROM keepsake.checkpoint LIMIT 1";
+SELECT position FROM keepsake.lane LIMIT 1";
 
 /// The read models a read uses, by the names of their checkpoints.
 pub(crate) type Models = &'static [&'static str];
@@ -76,11 +80,11 @@ pub(crate) struct Snapshot<const N: usize> {
 pub(crate) async fn take<const N: usize>(
     pool: &Pool,
     tenant: &Tenant,
-    models: Models,
+    reach: &Reach,
     queries: &[Query; N],
 ) -> Result<Snapshot<N>, Fault> {
     let (seen, rows) =
-        within_deadline(pool, async |connection| transaction(connection, tenant.as_str(), models, queries).await)
+        within_deadline(pool, async |connection| transaction(connection, tenant.as_str(), reach, queries).await)
             .await?;
     if !seen.try_get("tenant_known")? {
         return Err(Fault::TenantUnknown);
@@ -89,14 +93,21 @@ pub(crate) async fn take<const N: usize>(
     Ok(Snapshot { as_of: Position(seen.try_get("position")?), rows })
 }
 
-/// How far every read model is.
-pub(crate) async fn checkpoints(pool: &Pool) -> Result<Vec<(String, Position)>, Fault> {
+/// How far every read model is, lane by lane.
+pub(crate) async fn progress(pool: &Pool) -> Result<Progress, Fault> {
     let rows = within_deadline(pool, async |connection| {
-        let statement = connection.prepare_cached(CHECKPOINTS).await?;
+        let statement = connection.prepare_cached(PROGRESS).await?;
         connection.query(&statement, &[]).await
     });
-    let position_of = |row: &Row| Ok((row.try_get("projection")?, Position(row.try_get("position")?)));
-    rows.await?.iter().map(position_of).collect()
+    let stretch = |row: &Row| {
+        Ok(Stretch {
+            model: row.try_get("projection")?,
+            first_pp: row.try_get("first_pp")?,
+            last_pp: row.try_get("last_pp")?,
+            position: Position(row.try_get("position")?),
+        })
+    };
+    rows.await?.iter().map(stretch).collect::<Result<_, _>>().map(Progress)
 }
 
 /// Whether the read database answers this role.
@@ -109,7 +120,7 @@ pub(crate) async fn ping(pool: &Pool) -> Result<(), Fault> {
 async fn transaction<const N: usize>(
     connection: &Object,
     tenant: &str,
-    models: Models,
+    reach: &Reach,
     queries: &[Query; N],
 ) -> Result<(Row, Vec<Vec<Row>>), tokio_postgres::Error> {
     let scope = connection.prepare_cached(SCOPE).await?;
@@ -120,7 +131,7 @@ async fn transaction<const N: usize>(
     let (begun, scoped, seen, rows, ended) = join5(
         connection.batch_execute(BEGIN),
         connection.query_one(&scope, &[&tenant]),
-        connection.query_one(&as_of, &[&models, &tenant]),
+        connection.query_one(&as_of, &[&reach.models, &tenant, &reach.partitions]),
         join_all(rows),
         connection.batch_execute(COMMIT),
     )

@@ -15,7 +15,7 @@ use crate::guest_path::GuestPath;
 use crate::instant;
 use crate::page::{self, Cursor, Cursors, List, Place};
 use crate::parameters::Parameters;
-use crate::read::{Models, Query, Scope, Snapshot};
+use crate::read::{Models, Query, Reach, Scope, Snapshot};
 use filter::Filter;
 
 mod filter;
@@ -83,7 +83,8 @@ pub(crate) async fn list(
     let identity = Query::new(CANONICAL_ID).with(scope.tenant.to_string()).with(guest_id.clone());
     // One row more than the page takes tells whether there is another page.
     let page = filter.query(&scope.tenant, &guest_id, after, i64::from(limit) + 1);
-    let Snapshot { as_of, rows: [identity, page] } = service.reader.read(&scope, MODELS, [identity, page]).await?;
+    let reach = Reach::guest(MODELS, &scope.tenant, &guest_id);
+    let Snapshot { as_of, rows: [identity, page] } = service.reader.read(&scope, reach, [identity, page]).await?;
 
     let canonical_id: &str = identity.first().ok_or(Fault::GuestNotFound)?.try_get("canonical_id")?;
     let interactions = Interactions {

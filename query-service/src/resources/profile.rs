@@ -14,7 +14,7 @@ use crate::error::Fault;
 use crate::guest_path::GuestPath;
 use crate::instant;
 use crate::parameters::Parameters;
-use crate::read::{Models, Query, Scope, Snapshot};
+use crate::read::{Models, Query, Reach, Scope, Snapshot};
 
 const MODELS: Models = &["tenant", "identity", "profile"];
 
@@ -68,7 +68,8 @@ pub(crate) async fn read(
     let guest_id = service.reader.guest_id(&scope, guest).await?;
     let queries =
         [PROFILE, IDENTIFIERS].map(|sql| Query::new(sql).with(scope.tenant.to_string()).with(guest_id.clone()));
-    let Snapshot { as_of, rows: [profile, identifiers] } = service.reader.read(&scope, MODELS, queries).await?;
+    let reach = Reach::guest(MODELS, &scope.tenant, &guest_id);
+    let Snapshot { as_of, rows: [profile, identifiers] } = service.reader.read(&scope, reach, queries).await?;
     let row = profile.first().ok_or(Fault::GuestNotFound)?;
     let profile = Profile { identifiers: identifiers_in(&identifiers)?, as_of: as_of.to_string(), ..profile_in(row)? };
     let answer = Answer::as_of(as_of).tagged(profile.version, row.try_get("position")?);

@@ -14,7 +14,7 @@ use crate::error::Fault;
 use crate::instant;
 use crate::parameters::Parameters;
 use crate::position::Position;
-use crate::read::{Models, Query, Scope, Snapshot};
+use crate::read::{Models, Query, Reach, Scope, Snapshot};
 
 const MODELS: Models = &["tenant", "topic_summary"];
 
@@ -52,7 +52,7 @@ pub(crate) async fn read(
     parameters.finish()?;
     let topic_key = schema::topic_key(&topic);
     let query = Query::new(SUMMARY).with(scope.tenant.to_string()).with(topic_key.clone());
-    let Snapshot { as_of, rows: [rows] } = service.reader.read(&scope, MODELS, [query]).await?;
+    let Snapshot { as_of, rows: [rows] } = service.reader.read(&scope, Reach::everybody(MODELS), [query]).await?;
     let summary = summary_in(rows.first().ok_or(Fault::TopicNotFound)?, topic_key, as_of)?;
     Answer::as_of(as_of).respond(&headers, &summary)
 }

@@ -6,15 +6,18 @@
 
 use std::time::Duration;
 
-use async_nats::Client;
 use async_nats::jetstream::consumer::pull::{self, MessagesError, OrderedConfig};
 use async_nats::jetstream::consumer::{DeliverPolicy, StreamError};
 use async_nats::jetstream::stream::ConsumerError;
-use async_nats::jetstream::{self, Context, Message};
+use async_nats::jetstream::{self, Message};
+use async_nats::{Client, Subject};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use proto::subject::{LOG_STREAM, LogSubject};
 use tokio::task::unconstrained;
+
+use crate::connect::LogError;
+use crate::stream;
 
 /// Twice this long without message or heartbeat, and the consumer is taken for lost.
 const HEARTBEAT: Duration = Duration::from_secs(3);
@@ -32,6 +35,8 @@ const MAX_RESTARTS: u32 = 3;
 pub struct LogMessage {
     pub position: u64,
     pub subject: LogSubject,
+    /// The subject as it is stored.
+    pub wire_subject: Subject,
     pub payload: Bytes,
     /// Commits behind this one, as the server knew when it sent it.
     pub pending: u64,
@@ -57,13 +62,19 @@ pub enum ReadError {
     Unplaced(#[source] async_nats::Error),
     #[error("position {found} came after position {last}")]
     OutOfOrder { last: u64, found: u64 },
+    #[error("the log is another one, or ends before position {0}, up to which it was read")]
+    Replaced(u64),
+    #[error("the log cannot be asked what it is")]
+    Unknown(#[source] LogError),
     #[error("the subject at position {position} is none of the log")]
     Subject { position: u64 },
 }
 
 /// Reads the log from one position on.
 pub struct Reader {
-    context: Context,
+    client: Client,
+    /// Of the log that was read first.
+    log_id: Option<String>,
     /// Position of the last message given out.
     last: u64,
     /// How many messages the present consumer has given.
@@ -77,16 +88,17 @@ pub struct Reader {
 impl Reader {
     /// Begins behind position `after`; 0 begins at the start.
     pub async fn start(client: &Client, after: u64) -> Result<Self, ReadError> {
-        let context = jetstream::new(client.clone());
-        let mut reader = Self { context, last: after, delivered: 0, messages: None, restarts: 0, fault: None };
+        let client = client.clone();
+        let mut reader =
+            Self { client, log_id: None, last: after, delivered: 0, messages: None, restarts: 0, fault: None };
         reader.messages = Some(reader.consume().await?);
         Ok(reader)
     }
 
     /// Waits for a message, then takes what has arrived by then: at least one, at most `max`, in order.
     ///
-    /// A consumer that is lost is made again behind the last message given out. After an error the reader can be asked again;
-    /// [`ReadError::Subject`] comes again, since a message is never skipped.
+    /// A consumer that is lost is made again behind the last message given out, if it is still the same log. After an error the
+    /// reader can be asked again; [`ReadError::Subject`] comes again, since a message is never skipped.
     pub async fn next_batch(&mut self, max: usize) -> Result<Vec<LogMessage>, ReadError> {
         if let Some(fault) = self.fault.take() {
             self.messages = None;
@@ -153,9 +165,10 @@ impl Reader {
         if position <= self.last {
             return Err(ReadError::OutOfOrder { last: self.last, found: position });
         }
-        let subject = message.subject.parse().map_err(|_| ReadError::Subject { position })?;
+        let subject = message.message.subject.parse().map_err(|_| ReadError::Subject { position })?;
         (self.last, self.delivered, self.restarts) = (position, self.delivered + 1, 0);
-        Ok(Some(LogMessage { position, subject, payload: message.message.payload, pending }))
+        let Message { message, .. } = message;
+        Ok(Some(LogMessage { position, subject, wire_subject: message.subject, payload: message.payload, pending }))
     }
 
     fn restart(&mut self, fault: Option<MessagesError>) -> Result<Option<LogMessage>, ReadError> {
@@ -169,13 +182,25 @@ impl Reader {
         Ok(None)
     }
 
+    /// A server that was restored from a backup, or replaced, must not be read on as if nothing had happened.
+    async fn check(&mut self) -> Result<(), ReadError> {
+        let log = stream::info(&self.client).await.map_err(ReadError::Unknown)?;
+        let known = self.log_id.get_or_insert_with(|| log.log_id.clone());
+        if *known != log.log_id || log.last_position < self.last {
+            return Err(ReadError::Replaced(self.last));
+        }
+        Ok(())
+    }
+
     async fn consume(&mut self) -> Result<pull::Stream, ReadError> {
+        self.check().await?;
         let from = self.last + 1;
         let config = OrderedConfig {
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from },
             ..OrderedConfig::default()
         };
-        let consumer = self.context.create_consumer_on_stream(pull::Config::from(config), LOG_STREAM).await;
+        let context = jetstream::new(self.client.clone());
+        let consumer = context.create_consumer_on_stream(pull::Config::from(config), LOG_STREAM).await;
         let consumer = consumer.map_err(|source| ReadError::Consumer { from, source })?;
         self.delivered = 0;
         let pull = consumer.stream().heartbeat(HEARTBEAT).expires(PULL_EXPIRES);

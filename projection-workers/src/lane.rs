@@ -1,0 +1,41 @@
+//! A lane: a range of virtual partitions that one worker folds at a time.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use proto::subject::PARTITIONS;
+
+/// A lane as its holder knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lane {
+    pub(crate) first_pp: i16,
+    pub(crate) last_pp: i16,
+    /// Fences off whoever held the lane before.
+    pub(crate) epoch: i64,
+}
+
+impl Lane {
+    /// Every partition, held by nobody: what a proof of everything is about.
+    pub(crate) fn whole() -> Self {
+        Self { first_pp: 0, last_pp: i16::from(PARTITIONS) - 1, epoch: 0 }
+    }
+
+    pub(crate) fn partitions(&self) -> RangeInclusive<i16> {
+        self.first_pp..=self.last_pp
+    }
+
+    pub(crate) fn width(&self) -> usize {
+        self.partitions().count()
+    }
+
+    /// Where a partition stands among the lane's; `None` when it is none of them.
+    pub(crate) fn index_of(&self, pp: i16) -> Option<usize> {
+        self.partitions().contains(&pp).then(|| usize::try_from(pp - self.first_pp).ok()).flatten()
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}-{:02}", self.first_pp, self.last_pp)
+    }
+}

@@ -1,0 +1,197 @@
+//! Leases: which worker holds which lanes, agreed upon in Postgres by its own clock.
+
+use deadpool_postgres::{Object, Pool, Transaction};
+use tokio_postgres::Row;
+
+use crate::error::Fault;
+use crate::lane::Lane;
+
+/// Between two looks of a worker at the leases.
+pub(crate) const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Held during a look, so that two workers never share out the same lanes.
+const ADVISORY_LOCK: i64 = 0x6b65_6570_6c61_6e65;
+
+const LOCK: &str = "
+-- lock_leases()
+SELECT pg_advisory_xact_lock($1)";
+
+/// Six looks may fail before a worker is taken for dead.
+const RENEW: &str = "
+-- renew_lease()
+INSERT INTO keepsake.worker (worker, expires_at) VALUES ($1, now() + interval '6 s')
+ON CONFLICT (worker) DO UPDATE SET expires_at = excluded.expires_at";
+
+const FORGET_THE_DEAD: &str = "
+-- forget_dead_workers()
+DELETE FROM keepsake.worker WHERE expires_at < now()";
+
+const LANES: &str = "
+-- lanes()
+SELECT l.first_pp, l.last_pp, l.epoch, w.worker AS holder
+FROM keepsake.lane l LEFT JOIN keepsake.worker w ON w.worker = l.holder
+ORDER BY l.first_pp";
+
+const WORKERS: &str = "
+-- workers()
+SELECT worker FROM keepsake.worker ORDER BY worker LIMIT 10000";
+
+const TAKE: &str = "
+-- take_lane()
+UPDATE keepsake.lane SET holder = $2, epoch = nextval('keepsake.lane_epoch') WHERE first_pp = $1 AND epoch = $3
+RETURNING first_pp, last_pp, epoch";
+
+const LEAVE: &str = "
+-- leave_lane()
+UPDATE keepsake.lane SET holder = NULL WHERE first_pp = $1 AND epoch = $2";
+
+const DIE: &str = "
+-- end_lease()
+DELETE FROM keepsake.worker WHERE worker = $1";
+
+/// How the lanes are shared out.
+#[derive(Debug)]
+pub(crate) struct Share {
+    /// This worker's.
+    pub(crate) mine: Vec<Lane>,
+    /// Others have fewer than their part, and this worker more: how many it should let go of.
+    pub(crate) too_many: usize,
+}
+
+/// This process among the workers.
+pub(crate) struct Lease {
+    pool: Pool,
+    worker: String,
+}
+
+impl Lease {
+    pub(crate) fn new(pool: Pool) -> Self {
+        Self { pool, worker: format!("wrk_{}", runtime::clock::random_id().simple()) }
+    }
+
+    /// Says that this worker is alive, and takes of the lanes that nobody alive holds up to its part.
+    pub(crate) async fn look(&self) -> Result<Share, Fault> {
+        let mut connection = self.pool.get().await?;
+        let outdated = schema::outdated(&**connection).await?;
+        if !outdated.is_empty() {
+            return Err(Fault::NotMigrated(outdated.join(", ")));
+        }
+        let transaction = connection.transaction().await?;
+        let share = self.share(&transaction).await?;
+        transaction.commit().await?;
+        Ok(share)
+    }
+
+    async fn share(&self, transaction: &Transaction<'_>) -> Result<Share, Fault> {
+        transaction.execute(LOCK, &[&ADVISORY_LOCK]).await?;
+        transaction.execute(RENEW, &[&self.worker]).await?;
+        transaction.execute(FORGET_THE_DEAD, &[]).await?;
+        let lanes = transaction.query(LANES, &[]).await?;
+        let lanes = lanes.iter().map(held).collect::<Result<Vec<_>, Fault>>()?;
+        let workers = transaction.query(WORKERS, &[]).await?;
+        let workers = workers.iter().map(|row| row.try_get("worker")).collect::<Result<Vec<String>, _>>()?;
+        let Plan { take, too_many } = plan(&self.worker, &workers, &lanes);
+        let mut mine: Vec<Lane> =
+            lanes.iter().filter(|held| held.holder.as_deref() == Some(&*self.worker)).map(|held| held.lane).collect();
+        for Lane { first_pp, epoch, .. } in take {
+            // A re-cut may have been faster.
+            if let Some(row) = transaction.query_opt(TAKE, &[&first_pp, &self.worker, &epoch]).await? {
+                mine.push(lane_in(&row)?);
+            }
+        }
+        Ok(Share { mine, too_many })
+    }
+
+    /// Lets go of a lane that is no longer folded.
+    pub(crate) async fn leave(&self, lane: Lane) -> Result<(), Fault> {
+        let connection: Object = self.pool.get().await?;
+        connection.execute(LEAVE, &[&lane.first_pp, &lane.epoch]).await?;
+        Ok(())
+    }
+
+    /// Lets go of everything.
+    pub(crate) async fn end(&self) -> Result<(), Fault> {
+        let connection: Object = self.pool.get().await?;
+        connection.execute(DIE, &[&self.worker]).await?;
+        Ok(())
+    }
+}
+
+struct Held {
+    lane: Lane,
+    /// None when it is dead, or there is none.
+    holder: Option<String>,
+}
+
+fn held(row: &Row) -> Result<Held, Fault> {
+    Ok(Held { lane: lane_in(row)?, holder: row.try_get("holder")? })
+}
+
+fn lane_in(row: &Row) -> Result<Lane, Fault> {
+    Ok(Lane { first_pp: row.try_get("first_pp")?, last_pp: row.try_get("last_pp")?, epoch: row.try_get("epoch")? })
+}
+
+struct Plan {
+    take: Vec<Lane>,
+    too_many: usize,
+}
+
+/// Everybody gets as many as everybody, some one more; lanes move only when somebody has fewer than that.
+fn plan(me: &str, workers: &[String], lanes: &[Held]) -> Plan {
+    let held_by = |worker: &str| lanes.iter().filter(|held| held.holder.as_deref() == Some(worker)).count();
+    let (each, most) = (lanes.len() / workers.len().max(1), lanes.len().div_ceil(workers.len().max(1)));
+    let mine = held_by(me);
+    let free = lanes.iter().filter(|held| held.holder.is_none()).map(|held| held.lane);
+    let take: Vec<Lane> = free.take(most.saturating_sub(mine)).collect();
+    let free_left = lanes.iter().filter(|held| held.holder.is_none()).count() - take.len();
+    let hungry: usize = workers.iter().map(|worker| each.saturating_sub(held_by(worker))).sum();
+    let wanted = hungry.saturating_sub(free_left);
+    Plan { take, too_many: if wanted > 0 { mine.saturating_sub(each) } else { 0 } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lanes(holders: &[Option<&str>]) -> Vec<Held> {
+        let held = |(first_pp, &holder): (i16, &Option<&str>)| Held {
+            lane: Lane { first_pp, last_pp: first_pp, epoch: 1 },
+            holder: holder.map(ToOwned::to_owned),
+        };
+        (0..).zip(holders).map(held).collect()
+    }
+
+    fn planned(me: &str, workers: &[&str], holders: &[Option<&str>]) -> (usize, usize) {
+        let workers: Vec<_> = workers.iter().map(|&worker| worker.to_owned()).collect();
+        let Plan { take, too_many } = plan(me, &workers, &lanes(holders));
+        (take.len(), too_many)
+    }
+
+    #[test]
+    fn a_worker_alone_takes_everything() {
+        assert_eq!(planned("a", &["a"], &[None; 4]), (4, 0));
+        assert_eq!(planned("a", &["a"], &[Some("a"), None, None, Some("a")]), (2, 0));
+    }
+
+    #[test]
+    fn a_newcomer_is_made_room_for_and_takes_what_is_let_go() {
+        let before = [Some("a"), Some("a"), Some("a"), Some("a")];
+        assert_eq!(planned("b", &["a", "b"], &before), (0, 0));
+        assert_eq!(planned("a", &["a", "b"], &before), (0, 2));
+        assert_eq!(planned("b", &["a", "b"], &[Some("a"), Some("a"), None, None]), (2, 0));
+    }
+
+    #[test]
+    fn shares_that_differ_by_one_stay_as_they_are() {
+        let shared = [Some("a"), Some("a"), Some("b"), Some("c")];
+        for worker in ["a", "b", "c"] {
+            assert_eq!(planned(worker, &["a", "b", "c"], &shared), (0, 0), "{worker}");
+        }
+    }
+
+    #[test]
+    fn whoever_finds_no_lane_stands_by() {
+        assert_eq!(planned("c", &["a", "b", "c"], &[Some("a"), Some("b")]), (0, 0));
+        assert_eq!(planned("a", &["a", "b", "c"], &[Some("a"), Some("b")]), (0, 0));
+    }
+}

@@ -1,0 +1,70 @@
+//! Writing: the rows of a batch, the checkpoints and the proof in one transaction.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool};
+use futures_util::future::{join3, try_join_all};
+use tokio::time::timeout;
+
+use crate::checkpoint::Checkpoints;
+use crate::error::Fault;
+use crate::fold::Folded;
+use crate::lane::Lane;
+
+const WRITE_SECONDS: u64 = 30;
+/// A batch may take longer than a reader's statement; the plan is made for the arrays at hand; the tables are the live ones. A
+/// worker that is stopped in the middle of a transaction lets go of its lane before its lease ends.
+const SESSION: &str = "
+SET statement_timeout = '25s'; SET plan_cache_mode = force_custom_plan; SET search_path = read;
+SET idle_in_transaction_session_timeout = '4s'";
+
+const BEGIN: &str = "BEGIN";
+/// Nothing is lost when a move over commits of others is.
+const BEGIN_UNSYNCED: &str = "BEGIN; SET LOCAL synchronous_commit = off";
+const COMMIT: &str = "COMMIT";
+
+/// One connection that writes the rows of one lane.
+pub(crate) struct Writer {
+    connection: Object,
+    pub(crate) checkpoints: Checkpoints,
+}
+
+impl Writer {
+    pub(crate) async fn start(pool: &Pool, lane: Lane) -> Result<Self, Fault> {
+        let connection = pool.get().await?;
+        connection.batch_execute(SESSION).await?;
+        let checkpoints = Checkpoints::read(&connection, lane).await?;
+        Ok(Self { connection, checkpoints })
+    }
+
+    /// Writes what was folded. After a fault nothing is known of what was committed: start anew from the checkpoints.
+    pub(crate) async fn write(mut self, folded: Folded) -> Result<Self, Fault> {
+        let written = timeout(Duration::from_secs(WRITE_SECONDS), self.write_unbounded(&folded)).await;
+        match written.unwrap_or(Err(Fault::Timeout(WRITE_SECONDS))) {
+            Ok(()) => Ok(self),
+            Err(fault) => {
+                // Whatever the connection was doing ends with it.
+                drop(Object::take(self.connection));
+                Err(fault)
+            }
+        }
+    }
+
+    async fn write_unbounded(&mut self, folded: &Folded) -> Result<(), Fault> {
+        let moved = folded.moved(self.checkpoints.each());
+        let opening = if folded.commits == 0 { BEGIN_UNSYNCED } else { BEGIN };
+        // Polled in turn on one connection, the statements leave in one go and are answered in order.
+        let (begun, advanced, written) = join3(
+            self.connection.batch_execute(opening),
+            self.checkpoints.advance(&self.connection, folded.position, &moved),
+            try_join_all(folded.batches.iter().map(|batch| batch.flush(&self.connection))),
+        )
+        .await;
+        begun?;
+        advanced?;
+        written?;
+        self.connection.batch_execute(COMMIT).await?;
+        self.checkpoints.advanced(folded.position, &moved);
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! What a read depends on: read models, and of each the partitions whose rows it may show.
+
+use proto::subject::{LogSubject, Owner, PARTITIONS};
+use runtime::tenant::Tenant;
+
+use super::Models;
+use crate::position::Position;
+
+/// The read models a read uses, and whose part of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    pub(super) models: Models,
+    pub(super) partitions: Vec<i16>,
+}
+
+impl Reach {
+    /// One guest's part, and that of the tenant itself. An id that is none of ours has no rows to be waited for.
+    pub(crate) fn guest(models: Models, tenant: &Tenant, guest_id: &str) -> Self {
+        let owners = [Some(Owner::tenant()), Owner::parse_guest(guest_id)];
+        let partition = |owner| i16::from(LogSubject::new(tenant.clone(), owner).partition());
+        Self { models, partitions: owners.into_iter().flatten().map(partition).collect() }
+    }
+
+    /// Everybody's.
+    pub(crate) fn everybody(models: Models) -> Self {
+        Self { models, partitions: (0..i16::from(PARTITIONS)).collect() }
+    }
+}
+
+/// How far a range of partitions of one read model is.
+#[derive(Clone, Debug)]
+pub(crate) struct Stretch {
+    pub(crate) model: String,
+    pub(crate) first_pp: i16,
+    pub(crate) last_pp: i16,
+    pub(crate) position: Position,
+}
+
+/// How far every read model is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress(pub(crate) Vec<Stretch>);
+
+impl Progress {
+    /// How far the slowest part in reach is; a part that nobody knows of has folded nothing.
+    pub(crate) fn reached(&self, reach: &Reach) -> Position {
+        let parts = reach.models.iter().flat_map(|model| reach.partitions.iter().map(move |pp| (*model, *pp)));
+        parts.map(|(model, pp)| self.position(model, pp)).min().unwrap_or_default()
+    }
+
+    fn position(&self, model: &str, pp: i16) -> Position {
+        let covers = |part: &&Stretch| part.model == model && (part.first_pp..=part.last_pp).contains(&pp);
+        self.0.iter().find(covers).map_or(Position::default(), |part| part.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stretch(model: &str, first_pp: i16, last_pp: i16, position: i64) -> Stretch {
+        Stretch { model: model.to_owned(), first_pp, last_pp, position: Position(position) }
+    }
+
+    #[test]
+    fn a_read_is_as_far_as_its_slowest_part() {
+        let progress =
+            Progress(vec![stretch("identity", 0, 63, 7), stretch("profile", 0, 31, 5), stretch("profile", 32, 63, 9)]);
+        let reach = |models, partitions| Reach { models, partitions };
+        assert_eq!(progress.reached(&reach(&["identity", "profile"], vec![3])), Position(5));
+        assert_eq!(progress.reached(&reach(&["identity", "profile"], vec![40])), Position(7));
+        assert_eq!(progress.reached(&reach(&["profile"], vec![40, 3])), Position(5));
+        assert_eq!(progress.reached(&reach(&["identity", "interaction"], vec![3])), Position(0));
+    }
+
+    #[test]
+    fn everybody_is_in_all_partitions_and_a_guest_in_its_own_and_its_tenants() {
+        let tenant: Tenant = "demo".parse().expect("a token");
+        assert_eq!(Reach::everybody(&["profile"]).partitions.len(), 64);
+        assert_eq!(Reach::guest(&["profile"], &tenant, Owner::guest(1).as_str()).partitions.len(), 2);
+        assert_eq!(Reach::guest(&["profile"], &tenant, "").partitions.len(), 1);
+    }
+}
