@@ -7,6 +7,9 @@ use runtime::config::{ConfigError, Env, Secret};
 
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8005);
 
+const DEFAULT_SAMPLE_PERCENT: f64 = 0.5;
+const MOST_SAMPLE_PERCENT: f64 = 50.0;
+
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The log.
@@ -19,6 +22,10 @@ pub struct Config {
     pub key_file: PathBuf,
     /// Where health is asked.
     pub http_address: SocketAddr,
+    /// How much of its time the sampler spends folding guests again, in percent; 0 turns it off.
+    pub sample_percent: f64,
+    /// Folds without a proof, so that its price can be measured. What is folded meanwhile can never be proved.
+    pub without_proof: bool,
 }
 
 impl Config {
@@ -30,6 +37,12 @@ impl Config {
         let key_file = env.required("KEEPSAKE_KEK_FILE", "the file that holds the key-encryption key");
         let http_address =
             env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_ADDRESS, "the address of the health endpoints: 127.0.0.1:8005");
+        let sample_percent = env.or(
+            "KEEPSAKE_SAMPLE_PERCENT",
+            DEFAULT_SAMPLE_PERCENT,
+            "the share of its time the sampler works, in percent, 0 to turn it off: 0.5",
+        );
+        let without_proof = env.or("KEEPSAKE_MEASURE_WITHOUT_PROOF", 0_u8, "1 to measure what the proof costs, never else");
         let settings = || {
             Some(Self {
                 nats_url: nats_url?,
@@ -37,6 +50,8 @@ impl Config {
                 vault_url: vault_url?,
                 key_file: key_file?,
                 http_address,
+                sample_percent: sample_percent.clamp(0.0, MOST_SAMPLE_PERCENT),
+                without_proof: without_proof == 1,
             })
         };
         env.finish(settings())

@@ -32,6 +32,8 @@ pub(crate) struct Site {
     pub(crate) vault: Vault,
     pub(crate) pool: Pool,
     pub(crate) status: Arc<Status>,
+    /// False only where the price of the proof is measured.
+    pub(crate) proves: bool,
 }
 
 /// A lane to be folded, how, and until when.

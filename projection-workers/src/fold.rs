@@ -8,11 +8,12 @@ use crate::lane::Lane;
 use crate::open::{Opened, Sealed};
 use crate::projection::Batch;
 use crate::projections;
-use crate::proof::{self, Proof};
+use crate::proof::Proof;
 
 /// Folds from where each checkpoint was when the lane was taken up.
 pub(crate) struct Folder {
     lane: Lane,
+    proves: bool,
     /// By projection, then by partition. A read model that is ahead, since another was made anew, passes over what it has.
     starts: Vec<i64>,
 }
@@ -32,8 +33,9 @@ pub(crate) struct Folded {
 }
 
 impl Folder {
-    pub(crate) fn new(lane: Lane, checkpoints: &[Checkpoint]) -> Self {
-        Self { lane, starts: checkpoints.iter().map(|checkpoint| checkpoint.position).collect() }
+    /// `proves` is false only where the price of the proof is measured.
+    pub(crate) fn new(lane: Lane, checkpoints: &[Checkpoint], proves: bool) -> Self {
+        Self { lane, proves, starts: checkpoints.iter().map(|checkpoint| checkpoint.position).collect() }
     }
 
     /// Nothing, at a position.
@@ -50,7 +52,7 @@ impl Folder {
 
     /// Adds one commit. After an error `folded` may hold a part of it, and must not be written.
     pub(crate) fn fold(&self, folded: &mut Folded, sealed: Sealed) -> Result<(), Fault> {
-        let mark = proof::mark(sealed.message.position, &sealed.message.wire_subject, &sealed.message.payload);
+        let mark = if self.proves { sealed.mark() } else { 0 };
         let commit = sealed.open()?;
         let index = self.lane.index_of(commit.pp).ok_or_else(|| unfoldable(&commit, Unfoldable::Field("pp")))?;
         for (number, (kind, batch)) in projections::ALL.iter().zip(&mut folded.batches).enumerate() {
@@ -104,7 +106,7 @@ mod tests {
     fn only_checkpoints_that_got_something_move_and_their_proofs_add_up() {
         let lane = Lane { first_pp: 0, last_pp: 0, epoch: 1 };
         let before: Vec<_> = projections::ALL.iter().map(|_| checkpoint(5, 2, u128::MAX)).collect();
-        let mut folded = Folder::new(lane, &before).empty(5);
+        let mut folded = Folder::new(lane, &before, true).empty(5);
         assert_eq!(folded.moved(&before), []);
         folded.marks[1] = checkpoint(9, 1, 3);
         assert_eq!(folded.moved(&before), [(1, checkpoint(9, 3, 2))]);

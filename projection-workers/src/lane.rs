@@ -3,8 +3,6 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use proto::subject::PARTITIONS;
-
 /// A lane as its holder knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lane {
@@ -15,11 +13,6 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Every partition, held by nobody: what a proof of everything is about.
-    pub(crate) fn whole() -> Self {
-        Self { first_pp: 0, last_pp: i16::from(PARTITIONS) - 1, epoch: 0 }
-    }
-
     pub(crate) fn partitions(&self) -> RangeInclusive<i16> {
         self.first_pp..=self.last_pp
     }

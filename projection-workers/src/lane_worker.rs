@@ -51,7 +51,7 @@ enum State {
 
 impl LaneWorker {
     pub(crate) fn new(site: &Site, writer: Writer, portions: mpsc::UnboundedReceiver<Portion>, care: Care) -> Self {
-        let folder = Folder::new(writer.checkpoints.lane, writer.checkpoints.each());
+        let folder = Folder::new(writer.checkpoints.lane, writer.checkpoints.each(), site.proves);
         let backlog = Backlog::new(folder, writer.checkpoints.position);
         let (vault, status, lane) = (site.vault.clone(), Arc::clone(&site.status), writer.checkpoints.lane);
         let writer = State::Idle(Box::new(writer));

@@ -154,11 +154,11 @@ mod tests {
     use super::*;
 
     fn lanes(holders: &[Option<&str>]) -> Vec<Held> {
-        let held = |(first_pp, &holder): (i16, &Option<&str>)| Held {
+        let held = |(first_pp, holder): (i16, Option<&str>)| Held {
             lane: Lane { first_pp, last_pp: first_pp, epoch: 1 },
             holder: holder.map(ToOwned::to_owned),
         };
-        (0..).zip(holders).map(held).collect()
+        (0..).zip(holders.iter().copied()).map(held).collect()
     }
 
     fn planned(me: &str, workers: &[&str], holders: &[Option<&str>]) -> (usize, usize) {

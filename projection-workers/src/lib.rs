@@ -11,6 +11,7 @@ mod checkpoint;
 mod config;
 mod crew;
 mod error;
+mod finding;
 mod fold;
 #[cfg(test)]
 mod given;
@@ -21,8 +22,10 @@ mod open;
 mod projection;
 mod projections;
 mod proof;
+mod sampler;
 mod seat;
 mod status;
+mod verify;
 mod worker;
 mod write;
 
@@ -37,13 +40,16 @@ use vault::Vault;
 
 pub use config::Config;
 pub use error::{Fault, Severity};
+pub use finding::Finding;
+pub use verify::{Progress, UnknownProjection, Verification, Verified, verify};
 
 use crew::Site;
+use sampler::Sampler;
 use status::Status;
 use worker::Worker;
 
-/// One for each lane there may be, one for the leases, two for whoever asks whether Postgres answers.
-const CONNECTIONS: usize = 67;
+/// One for each lane there may be, one for the leases, two for the sampler, two for whoever asks whether Postgres answers.
+const CONNECTIONS: usize = 69;
 
 /// Starts folding. Refuses a log the read models were not folded from, and read models made for another binary.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
@@ -53,12 +59,20 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let listener = serve::bind(config.http_address).await?;
     let stop = CancellationToken::new();
     let status = Arc::new(Status::default());
-    let site = Site { nats: nats.clone(), vault: vault.clone(), pool: pool.clone(), status: Arc::clone(&status) };
+    let site = Site {
+        nats: nats.clone(),
+        vault: vault.clone(),
+        pool: pool.clone(),
+        status: Arc::clone(&status),
+        proves: !config.without_proof,
+    };
+    let sampler = Sampler::new(site.clone(), config.sample_percent);
     let worker = Worker::start(site).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
     let router = health::router(checks(nats, vault, pool, status), stop.clone());
     running.spawn(serve::serve(listener, router, stop.clone()));
-    running.spawn(worker.run(stop));
+    running.spawn(worker.run(stop.clone()));
+    running.spawn(sampler.run(stop));
     Ok(running)
 }
 

@@ -12,6 +12,7 @@ use proto::subject::{LogSubject, Owner, Tenant};
 use vault::{GuestKeys, OpenedEvent, Vault};
 
 use crate::error::{Fault, Unfoldable};
+use crate::proof;
 
 const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -77,6 +78,11 @@ async fn keys_of(
 }
 
 impl Sealed {
+    /// Its part of the proof.
+    pub(crate) fn mark(&self) -> u128 {
+        proof::mark(self.message.position, &self.message.wire_subject, &self.message.payload)
+    }
+
     pub(crate) fn open(self) -> Result<Opened, Fault> {
         let Self { message, commit, keys } = self;
         opened(&message, commit, keys.as_deref())

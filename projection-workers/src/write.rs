@@ -15,7 +15,7 @@ const WRITE_SECONDS: u64 = 30;
 /// A batch may take longer than a reader's statement; the plan is made for the arrays at hand; the tables are the live ones. A
 /// worker that is stopped in the middle of a transaction lets go of its lane before its lease ends.
 const SESSION: &str = "
-SET statement_timeout = '25s'; SET plan_cache_mode = force_custom_plan; SET search_path = read;
+SET statement_timeout = '25s'; SET plan_cache_mode = force_custom_plan; SET search_path = read, pg_temp;
 SET idle_in_transaction_session_timeout = '4s'";
 
 const BEGIN: &str = "BEGIN";

@@ -46,7 +46,7 @@ WITH given AS (
     guest_count = s.guest_count + excluded.guest_count,
     first_at = LEAST(s.first_at, excluded.first_at),
     last_at = GREATEST(s.last_at, excluded.last_at),
-    position = excluded.position
+    position = GREATEST(s.position, excluded.position)
 )
 SELECT FROM counted";
 

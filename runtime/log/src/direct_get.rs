@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_nats::{Client, Message, StatusCode};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use proto::subject::{LOG_STREAM, LogSubject};
+use proto::subject::{LOG_STREAM, LOG_SUBJECTS, LogSubject};
 use serde_json::json;
 
 use crate::connect::LogError;
@@ -41,11 +41,15 @@ pub async fn at(client: &Client, subject: &LogSubject, position: u64) -> Result<
 }
 
 async fn one(client: &Client, asked: String, request: Bytes) -> Result<Option<StoredCommit>, LogError> {
+    ask(client, asked, request).await?.as_ref().map(|answer| stored(SINGLE, answer)).transpose()
+}
+
+async fn ask(client: &Client, asked: String, request: Bytes) -> Result<Option<Message>, LogError> {
     let answer = tokio::time::timeout(TIMEOUT, client.request(asked, request)).await;
     let answer = answer.map_err(|late| LogError::NoAnswer(SINGLE, late.into()))?;
     let answer = answer.map_err(|error| LogError::NoAnswer(SINGLE, error.into()))?;
     match answer.status.map(|status| status.as_u16()) {
-        None => stored(SINGLE, &answer).map(Some),
+        None => Ok(Some(answer)),
         Some(404) => Ok(None),
         Some(status) => Err(refused(SINGLE, &answer, status)),
     }
@@ -61,6 +65,16 @@ pub async fn commits(client: &Client, subject: &LogSubject, from: u64) -> Result
             return Ok(commits);
         }
     }
+}
+
+/// The first commit from `from` on, whoever's it is, and its subject.
+pub async fn any(client: &Client, from: u64) -> Result<Option<(LogSubject, StoredCommit)>, LogError> {
+    let request = Bytes::from(json!({"seq": from.max(1), "next_by_subj": LOG_SUBJECTS}).to_string());
+    let answer = ask(client, format!("$JS.API.DIRECT.GET.{LOG_STREAM}"), request).await?;
+    let Some(answer) = answer else { return Ok(None) };
+    let subject = answer.headers.as_ref().and_then(|headers| headers.get("Nats-Subject"));
+    let subject = subject.and_then(|subject| subject.as_str().parse().ok()).ok_or(LogError::Malformed(SINGLE))?;
+    Ok(Some((subject, stored(SINGLE, &answer)?)))
 }
 
 /// Appends one page of the subject's commits from `from` on, within the time limit; true when there is another one.

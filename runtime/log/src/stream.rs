@@ -34,6 +34,8 @@ pub struct LogInfo {
     pub log_id: String,
     /// Position of the last commit; 0 when there is none.
     pub last_position: u64,
+    /// What its commits take on disk.
+    pub bytes: u64,
     pub replicas: usize,
     /// Names of the servers that keep a copy; none when the stream was only just made.
     pub peers: Vec<String>,
@@ -122,6 +124,7 @@ fn info_of(info: &Info) -> Result<LogInfo, LogError> {
     Ok(LogInfo {
         log_id,
         last_position: info.state.last_sequence,
+        bytes: info.state.bytes,
         replicas: info.config.num_replicas,
         peers: peers.cloned().collect(),
     })
