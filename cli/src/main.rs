@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
-use keepsake_cli::{demo, doctor, guard, import, intake, migrate, probe, reset, send, serve, stop, sub, up};
+use keepsake_cli::{
+    demo, doctor, guard, import, intake, lanes, migrate, probe, reset, send, serve, stop, sub, up, verify,
+};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 
@@ -25,6 +27,8 @@ enum Command {
     Sub(sub::SubArgs),
     Import(import::ImportArgs),
     Intake(intake::IntakeArgs),
+    Verify(verify::VerifyArgs),
+    Lanes(lanes::LanesArgs),
     Doctor(doctor::DoctorArgs),
     Migrate(migrate::MigrateArgs),
     /// Runs one of the three services in the foreground
@@ -64,6 +68,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Sub(args) => sub::run(args).await.map(done),
         Command::Import(args) => import::run(args).await,
         Command::Intake(args) => intake::run(args).await,
+        Command::Verify(args) => verify::run(args).await,
+        Command::Lanes(args) => lanes::run(args).await.map(done),
         Command::Doctor(args) => doctor::run(args).await,
         Command::Migrate(args) => migrate::run(&args).await.map(done),
         Command::Probe(args) => probe::run(&args).await,

@@ -42,7 +42,8 @@ impl Config {
             DEFAULT_SAMPLE_PERCENT,
             "the share of its time the sampler works, in percent, 0 to turn it off: 0.5",
         );
-        let without_proof = env.or("KEEPSAKE_MEASURE_WITHOUT_PROOF", 0_u8, "1 to measure what the proof costs, never else");
+        let without_proof =
+            env.or("KEEPSAKE_MEASURE_WITHOUT_PROOF", 0_u8, "1 to measure what the proof costs, never else");
         let settings = || {
             Some(Self {
                 nats_url: nats_url?,

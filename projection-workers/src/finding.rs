@@ -76,6 +76,15 @@ impl Finding {
     pub(crate) fn report(&self) {
         let Self { projection, relation, tenant, guest_id, pp, position, difference, .. } = self;
         let guest = guest_id.as_deref().unwrap_or("-");
-        tracing::error!(projection, relation, tenant, guest, pp, position, difference, "a read model is not what the log says");
+        tracing::error!(
+            projection,
+            relation,
+            tenant,
+            guest,
+            pp,
+            position,
+            difference,
+            "a read model is not what the log says"
+        );
     }
 }

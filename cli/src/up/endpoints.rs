@@ -1,5 +1,7 @@
 //! Where everything answers, for the demo and for `.run/env`.
 
+use std::path::PathBuf;
+
 /// The tenant the demo works in.
 pub(super) const DEMO_TENANT: &str = "demo";
 /// Any value is good until tokens are checked.
@@ -17,6 +19,10 @@ pub struct Endpoints {
     pub nats_monitor_url: Option<String>,
     /// The superuser's way into the read models.
     pub database_url: String,
+    /// What the projection workers work with, and whoever checks their work.
+    pub worker_database_url: String,
+    pub worker_vault_url: String,
+    pub kek_file: PathBuf,
     pub tenant: String,
     pub token: String,
 }

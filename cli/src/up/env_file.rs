@@ -4,7 +4,7 @@ use super::secrets;
 use super::{Endpoints, RunFolder};
 use crate::servers::own_executable;
 
-/// Readable by its owner alone, because the database URL holds a password.
+/// Readable by its owner alone, because it holds passwords and says where the key is.
 pub(super) fn write(folder: &RunFolder, endpoints: &Endpoints) -> anyhow::Result<()> {
     let program = own_executable()?;
     let programs = program.parent().unwrap_or(&program).display().to_string();
@@ -19,6 +19,7 @@ pub(super) fn remove(folder: &RunFolder) {
 fn text(endpoints: &Endpoints, programs: &str) -> String {
     let monitor = endpoints.nats_monitor_url.as_deref();
     let credentials = std::env::var("NATS_CREDS").ok();
+    let kek_file = endpoints.kek_file.display().to_string();
     let variables = [
         ("KEEPSAKE_URL", Some(endpoints.url.as_str())),
         ("KEEPSAKE_COMMAND_URL", Some(&endpoints.command_url)),
@@ -28,6 +29,9 @@ fn text(endpoints: &Endpoints, programs: &str) -> String {
         ("NATS_MONITOR_URL", monitor),
         ("NATS_CREDS", credentials.as_deref()),
         ("DATABASE_URL", Some(&endpoints.database_url)),
+        ("KEEPSAKE_DATABASE_URL", Some(&endpoints.worker_database_url)),
+        ("KEEPSAKE_VAULT_URL", Some(&endpoints.worker_vault_url)),
+        ("KEEPSAKE_KEK_FILE", Some(&kek_file)),
         ("KEEPSAKE_TENANT", Some(&endpoints.tenant)),
         ("KEEPSAKE_TOKEN", Some(&endpoints.token)),
     ];

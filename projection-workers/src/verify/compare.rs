@@ -14,11 +14,7 @@ use crate::finding::{Finding, NOBODY};
 const MOST: i64 = 1_000;
 
 /// What differs in one table. As text, since columns of type json know no equality, and must be the same digit for digit.
-pub(super) async fn table(
-    connection: &ClientWrapper,
-    table: &Table,
-    whose: &Whose,
-) -> Result<Vec<Finding>, Fault> {
+pub(super) async fn table(connection: &ClientWrapper, table: &Table, whose: &Whose) -> Result<Vec<Finding>, Fault> {
     let Table { live, name, key, .. } = table;
     let key = key.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
     let query = |condition: &str| {
@@ -106,7 +102,8 @@ mod tests {
     #[test]
     fn numbers_are_told_and_what_may_be_personal_is_not() {
         let live = json!({"interaction_count": 2, "attributes": {"name": "Ada"}, "version": 1, "registered_at": null});
-        let again = json!({"interaction_count": 3, "attributes": {"name": "Eva"}, "version": 1, "registered_at": "2026-01-01"});
+        let again =
+            json!({"interaction_count": 3, "attributes": {"name": "Eva"}, "version": 1, "registered_at": "2026-01-01"});
         let told = told(&live, &again);
         assert_eq!(told, "attributes differs; interaction_count is 2, should be 3; registered_at differs");
     }

@@ -89,7 +89,8 @@ impl Refolder {
 
     async fn fold_round(&self, mut round: Vec<LogMessage>) -> Result<(), Fault> {
         let positions = &self.positions;
-        round.retain(|message| positions.furthest(message.subject.partition().into()) >= message.position.cast_signed());
+        round
+            .retain(|message| positions.furthest(message.subject.partition().into()) >= message.position.cast_signed());
         let (sealed, fault) = unpack(&self.vault, round).await?;
         if let Some(fault) = fault {
             return Err(fault);
@@ -100,9 +101,9 @@ impl Refolder {
             let mut batch = (kind.empty)();
             let folded = |commit: &&Opened| commit.position <= positions.of(kind.name, commit.pp);
             for commit in commits.iter().filter(|commit| kind.facets.contain(&commit.facet)).filter(folded) {
-                batch.fold(commit).map_err(|reason| {
-                    Fault::unfoldable(commit.position.cast_unsigned(), &commit.subject, reason)
-                })?;
+                batch
+                    .fold(commit)
+                    .map_err(|reason| Fault::unfoldable(commit.position.cast_unsigned(), &commit.subject, reason))?;
             }
             batches.push(batch);
         }
