@@ -4,6 +4,7 @@ pub mod client;
 pub mod cluster;
 pub mod history;
 pub mod log;
+pub mod naive;
 pub mod postgres;
 pub mod services;
 pub mod wait;
