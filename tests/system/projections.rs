@@ -1,6 +1,7 @@
 //! Read models follow the log: exactly once, through restarts, and again from the first commit.
 
 mod by_hand;
+mod controls;
 mod load;
 
 use keepsake_tests::harness::{Client, InProcess, World, eventually, naive, services};
