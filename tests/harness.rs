@@ -2,26 +2,33 @@
 
 pub mod client;
 pub mod cluster;
+pub mod cutter;
+pub mod folded;
 pub mod history;
 pub mod log;
+pub mod naive;
 pub mod postgres;
 pub mod rewind;
 pub mod services;
 pub mod wait;
+pub mod workers;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use keepsake_cli::migrate::{self, MigrateArgs};
-use keepsake_cli::servers::{NatsOptions, Tools};
+use keepsake_cli::servers::{NatsOptions, Postgres, Tools};
 use runtime::config::Secret;
 use tempfile::TempDir;
 
 pub use client::Client;
 pub use cluster::Cluster;
+pub use cutter::Cutter;
+pub use folded::until_folded;
 pub use history::History;
 pub use services::{InProcess, Processes, Service};
 pub use wait::{eventually, eventually_within};
+pub use workers::Workers;
 
 const LOG_MAX_BYTES: i64 = 4 << 30;
 
@@ -29,6 +36,8 @@ const LOG_MAX_BYTES: i64 = 4 << 30;
 pub struct World {
     pub nats: Cluster,
     pub database: postgres::Databases,
+    /// When it is this test's alone.
+    pub postgres: Option<Postgres>,
     folder: TempDir,
     durability: Option<&'static str>,
 }
@@ -59,8 +68,26 @@ impl World {
         Self::migrated(nats, folder, Some("relaxed")).await
     }
 
+    /// One nats-server, and a Postgres that this test may kill.
+    pub async fn start_with_its_own_postgres() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let nats = Cluster::single(NatsOptions::new(folder.path().join("nats"))).await;
+        let (postgres, databases) = postgres::own(folder.path()).await;
+        Self::migrated_on(nats, folder, None, databases, Some(postgres)).await
+    }
+
     async fn migrated(nats: Cluster, folder: TempDir, durability: Option<&'static str>) -> Self {
-        let world = Self { nats, database: postgres::fresh().await, folder, durability };
+        Self::migrated_on(nats, folder, durability, postgres::fresh().await, None).await
+    }
+
+    async fn migrated_on(
+        nats: Cluster,
+        folder: TempDir,
+        durability: Option<&'static str>,
+        database: postgres::Databases,
+        postgres: Option<Postgres>,
+    ) -> Self {
+        let world = Self { nats, database, postgres, folder, durability };
         std::fs::write(world.key_file(), [7; 32]).expect("writes");
         migrate::run(&world.migration()).await.expect("migrates");
         world

@@ -81,15 +81,9 @@ impl Fault {
             Self::Read(ReadError::Subject { .. } | ReadError::OutOfOrder { .. } | ReadError::Unplaced(_)) => {
                 Severity::Halt
             }
-            Self::Read(
-                ReadError::Consumer { .. }
-                | ReadError::Pull(_)
-                | ReadError::Silent(_)
-                | ReadError::Replaced(_)
-                | ReadError::Unknown(_),
-            ) => Severity::Retry,
             Self::Refused { code, .. } if is_about_the_data(code) => Severity::Halt,
-            Self::TakenOver
+            Self::Read(_)
+            | Self::TakenOver
             | Self::Refused { .. }
             | Self::Panicked(_)
             | Self::DatabaseAway(_)

@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -41,7 +41,21 @@ impl Databases {
 pub async fn fresh() -> Databases {
     static TESTS: AtomicU32 = AtomicU32::new(0);
     let admin = tokio::task::spawn_blocking(admin_url).await.expect("Postgres starts");
-    let test = TESTS.fetch_add(1, Ordering::Relaxed);
+    databases(admin, TESTS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A Postgres of one test's own, in its folder, and the URLs of its databases.
+pub async fn own(folder: &Path) -> (Postgres, Databases) {
+    std::fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("ours");
+    let folder = folder.join("postgres");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("ours");
+    let postgres = Postgres::start(&tools(), &options(folder)).await.expect("Postgres starts");
+    let databases = databases(postgres.admin_url().to_owned(), 0);
+    (postgres, databases)
+}
+
+fn databases(admin: String, test: u32) -> Databases {
     let (read, vault) = (format!("keepsake_{test}"), format!("keepsake_{test}_vault"));
     let (scheme, address) = admin.split_once("://").expect("a URL");
     let host = address.rsplit_once('@').expect("a login").1.split('/').next().expect("a host").to_owned();

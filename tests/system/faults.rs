@@ -1,7 +1,7 @@
 //! `kill -9` under load: what was acknowledged stays, once and where it was said to be; what was unclear is settled by asking
 //! again. `KEEPSAKE_KILLS` asks for more kills than the usual few.
 
-mod load;
+pub(crate) mod load;
 
 use keepsake_tests::harness::{Client, Processes, Service, World, log};
 

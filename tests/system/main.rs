@@ -16,6 +16,7 @@ mod import;
 mod instances;
 mod intake;
 mod isolation;
+mod lanes;
 mod log_check;
 mod lost_keys;
 mod path;

@@ -1,6 +1,10 @@
 //! Read models follow the log: exactly once, through restarts, and again from the first commit.
 
-use keepsake_tests::harness::{Client, InProcess, World, eventually, rewind};
+mod by_hand;
+mod controls;
+mod load;
+
+use keepsake_tests::harness::{Client, InProcess, World, eventually, naive, rewind, services, until_folded};
 
 const TABLES: [&str; 8] = [
     "tenant",
@@ -63,6 +67,27 @@ async fn folded_again_from_the_first_commit_the_rows_are_the_same() {
     })
     .await;
     assert_eq!(rows(&admin).await, before);
+    services.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rows_are_what_a_plain_fold_of_the_log_makes_of_it() {
+    let world = World::start().await;
+    let services = InProcess::start(&world).await;
+    let client = Client::new(&world, &services.query.url(), "demo").await;
+    load::provision(&client).await;
+    load::send(&client, 0..load::GUESTS / 2, 0..load::TURNS / 2).await;
+    until_folded(&world, &client).await;
+    services.stop().await;
+    // What was sent so far was folded in many batches, the rest is in one.
+    let command = services::command(&world).await;
+    load::send(&client, load::GUESTS / 2..load::GUESTS, load::TURNS / 2..load::TURNS).await;
+    by_hand::append(&world, &client.nats, load::TENANTS[0]).await;
+    command.stop().await.expect("stops");
+
+    let services = InProcess::start(&world).await;
+    until_folded(&world, &client).await;
+    naive::assert_tables_equal(&world).await;
     services.stop().await;
 }
 

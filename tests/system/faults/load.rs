@@ -15,7 +15,7 @@ const STRANGER_EVERY: u64 = 23;
 /// A server that was killed is waited for by every command that was under way.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-pub(super) struct Load {
+pub(crate) struct Load {
     callers: JoinSet<History>,
     progress: Arc<Progress>,
 }
@@ -28,7 +28,7 @@ struct Progress {
 
 impl Load {
     /// Provisions the tenant, registers the guests, and lets the callers go.
-    pub(super) async fn start(client: &Client) -> Self {
+    pub(crate) async fn start(client: &Client) -> Self {
         history::set_up(client, (0..GUESTS).map(|guest| format!("guest-{guest}"))).await;
         let (mut callers, progress) = (JoinSet::new(), Arc::default());
         for caller in 0..CALLERS {
@@ -38,7 +38,7 @@ impl Load {
     }
 
     /// Waits until this many more commands were carried out.
-    pub(super) async fn until_further(&self, commands: u64) {
+    pub(crate) async fn until_further(&self, commands: u64) {
         let aim = self.accepted() + commands;
         eventually_within(PATIENCE, "commands go on being carried out", async || {
             (self.accepted() >= aim).then_some(())
@@ -51,14 +51,14 @@ impl Load {
     }
 
     /// Lets every caller settle its last command, and answers what all were told.
-    pub(super) async fn stop(self) -> History {
+    pub(crate) async fn stop(self) -> History {
         self.progress.stop.store(true, Ordering::Relaxed);
         self.callers.join_all().await.into_iter().collect()
     }
 }
 
 /// Only strangers are refused, and only for being strangers; every reply names its command's own events.
-pub(super) fn expect_lawful(told: &History) {
+pub(crate) fn expect_lawful(told: &History) {
     for (id, problem) in &told.refused {
         assert_eq!(problem.code, "guest_not_found", "{id}: {problem:?}");
         assert!(id.starts_with("stranger-"), "{id}: {problem:?}");

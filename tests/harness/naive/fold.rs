@@ -1,0 +1,174 @@
+//! What each event does to each table, told row by row.
+
+use chrono::{DateTime, Utc};
+use proto::Event;
+use proto::guest::GuestRegistered;
+use proto::guest::event::Kind as GuestEvent;
+use proto::interactions::InteractionRecorded;
+use proto::interactions::event::Kind as InteractionEvent;
+use proto::tenant::TenantProvisioned;
+use proto::tenant::event::Kind as TenantEvent;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::log::{Commit, time};
+use super::table::{Cell, Row, Tables};
+
+pub(super) fn fold(tables: &mut Tables, commit: &Commit) {
+    let command = row(commit).with("owner", &commit.owner).with("command", command_hash(&commit.command_id));
+    tables.insert("command_log", command);
+    for (index, event) in commit.events.iter().enumerate() {
+        match &event.event {
+            Event::Tenant(TenantEvent::TenantProvisioned(provisioned)) => tenant(tables, commit, provisioned),
+            Event::Guest(GuestEvent::GuestRegistered(registered)) => {
+                identity(tables, commit, registered);
+                registration(tables, commit, registered);
+                let entry = entry(commit, index, &event.id).with("event_type", "GuestRegistered");
+                let entry = entry.with("occurred_at", commit.recorded_at);
+                tables.insert("timeline", entry.with("summary", &namespaces(registered)));
+            }
+            Event::Interactions(InteractionEvent::InteractionRecorded(recorded)) => {
+                interaction(tables, commit, &event.id, recorded);
+                activity(tables, commit, recorded);
+                topic(tables, commit, recorded);
+                let entry = entry(commit, index, &event.id).with("event_type", "InteractionRecorded");
+                let entry = entry.with("occurred_at", occurred_at(recorded));
+                tables.insert("timeline", entry.with("summary", &kind_and_topic(recorded)));
+            }
+        }
+    }
+}
+
+/// The columns every table has.
+fn row(commit: &Commit) -> Row {
+    Row::default().with("tenant", &commit.tenant).with("pp", commit.pp).with("position", commit.position)
+}
+
+/// The columns every table about guests has.
+fn guest(commit: &Commit) -> Row {
+    row(commit).with("guest_id", &commit.owner)
+}
+
+fn tenant(tables: &mut Tables, commit: &Commit, provisioned: &TenantProvisioned) {
+    let row = row(commit).with("name", &provisioned.name).with("provisioned_at", commit.recorded_at);
+    tables.insert("tenant", row);
+}
+
+fn identity(tables: &mut Tables, commit: &Commit, registered: &GuestRegistered) {
+    let row = guest(commit).with("canonical_id", &commit.owner).with("registered_at", commit.recorded_at);
+    tables.insert("identity", row);
+    for identifier in &registered.identifiers {
+        let row = guest(commit).with("namespace", &identifier.namespace).with("value", &identifier.value);
+        tables.insert("identity_identifier", row);
+    }
+}
+
+/// The guest's profile, which this commit is the last to touch.
+fn profile<'a>(tables: &'a mut Tables, commit: &Commit) -> &'a mut Row {
+    let nothing = guest(commit).with("attributes", "{}").with("interaction_count", 0).with("version", 0);
+    let nothing = nothing.with("registered_at", Cell::Null);
+    let nothing = nothing.with("first_seen_at", Cell::Null).with("last_seen_at", Cell::Null);
+    let (profile, _) = tables.find_or_insert("profile", nothing);
+    profile.set("position", commit.position);
+    profile
+}
+
+fn registration(tables: &mut Tables, commit: &Commit, registered: &GuestRegistered) {
+    let profile = profile(tables, commit);
+    profile.set("attributes", object(&registered.attributes));
+    profile.set("registered_at", commit.recorded_at);
+    profile.set("version", commit.version);
+}
+
+fn activity(tables: &mut Tables, commit: &Commit, recorded: &InteractionRecorded) {
+    let profile = profile(tables, commit);
+    profile.count("interaction_count");
+    profile.earliest("first_seen_at", occurred_at(recorded));
+    profile.latest("last_seen_at", occurred_at(recorded));
+}
+
+fn interaction(tables: &mut Tables, commit: &Commit, event_id: &str, recorded: &InteractionRecorded) {
+    let row = guest(commit).with("interaction_id", event_id).with("kind", &recorded.kind);
+    let row = row.with("topic", &recorded.topic).with("topic_key", topic_key(&recorded.topic).as_str());
+    let row = row.with("occurred_at", occurred_at(recorded)).with("recorded_at", commit.recorded_at);
+    let row = row.with("occurred_at_offset_minutes", i64::from(recorded.occurred_at_offset_minutes));
+    tables.insert("interaction", row.with("properties", object(&recorded.properties)));
+}
+
+fn topic(tables: &mut Tables, commit: &Commit, recorded: &InteractionRecorded) {
+    let topic_key = topic_key(&recorded.topic);
+    if topic_key.is_empty() {
+        return;
+    }
+    let nothing = guest(commit).with("topic_key", &topic_key).with("interaction_count", 0);
+    let (guest, guest_is_new) = tables.find_or_insert("topic_guest", nothing);
+    count_for_topic(guest, commit, recorded);
+    let nothing = row(commit).with("topic_key", &topic_key).with("interaction_count", 0).with("guest_count", 0);
+    let (summary, _) = tables.find_or_insert("topic_summary", nothing);
+    count_for_topic(summary, commit, recorded);
+    if guest_is_new {
+        summary.count("guest_count");
+    }
+}
+
+fn count_for_topic(row: &mut Row, commit: &Commit, recorded: &InteractionRecorded) {
+    row.count("interaction_count");
+    row.earliest("first_at", occurred_at(recorded));
+    row.latest("last_at", occurred_at(recorded));
+    row.set("position", commit.position);
+}
+
+/// What every entry of the timeline has, whatever happened.
+fn entry(commit: &Commit, index: usize, event_id: &str) -> Row {
+    let index = i64::try_from(index).expect("a commit has few events");
+    guest(commit).with("event_index", index).with("event_id", event_id).with("recorded_at", commit.recorded_at)
+}
+
+fn namespaces(registered: &GuestRegistered) -> String {
+    let mut namespaces = Vec::new();
+    for identifier in &registered.identifiers {
+        namespaces.push(quoted(&identifier.namespace));
+    }
+    format!(r#"{{"identifiers":[{}]}}"#, namespaces.join(","))
+}
+
+fn kind_and_topic(recorded: &InteractionRecorded) -> String {
+    let kind = quoted(&recorded.kind);
+    if recorded.topic.is_empty() {
+        format!(r#"{{"kind":{kind}}}"#)
+    } else {
+        format!(r#"{{"kind":{kind},"topic":{}}}"#, quoted(&recorded.topic))
+    }
+}
+
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+fn occurred_at(recorded: &InteractionRecorded) -> DateTime<Utc> {
+    time(recorded.occurred_at.as_ref())
+}
+
+/// Events leave an empty object out.
+fn object(json: &str) -> &str {
+    if json.is_empty() { "{}" } else { json }
+}
+
+/// Trimmed, then in lower case, then in NFC.
+fn topic_key(topic: &str) -> String {
+    let mut key = String::new();
+    for c in topic.trim().to_lowercase().nfc() {
+        key.push(c);
+    }
+    key
+}
+
+/// The first eight bytes of the id's SHA-256, big end first, as the signed number a column takes.
+fn command_hash(command_id: &str) -> i64 {
+    let mut hash = 0_u64;
+    for byte in &Sha256::digest(command_id)[..8] {
+        hash = (hash << 8) | u64::from(*byte);
+    }
+    hash.cast_signed()
+}

@@ -1,0 +1,117 @@
+//! Any number of projection-workers processes that share the lanes; each can be killed, frozen and started again.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use runtime::http_client::HttpClient;
+use tokio::process::{Child, Command};
+
+use super::services::free_port;
+use super::{Service, World, eventually, keepsake};
+
+const HELD: &str = "
+SELECT count(*) FILTER (WHERE w.worker IS NOT NULL) = count(*) AND count(DISTINCT w.worker) = $1 AS held
+FROM keepsake.lane l LEFT JOIN keepsake.worker w ON w.worker = l.holder";
+
+pub struct Workers {
+    each: Vec<Worker>,
+    environment: Vec<(String, String)>,
+    logs: PathBuf,
+}
+
+struct Worker {
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Workers {
+    /// So many processes, each ready.
+    pub async fn start(world: &World, count: usize) -> Self {
+        Self::start_with(world, count, &[]).await
+    }
+
+    /// The same with further settings.
+    pub async fn start_with(world: &World, count: usize, settings: &[(&str, String)]) -> Self {
+        let mut environment: Vec<_> = world.environment(Service::Projections).into_iter().collect();
+        environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let logs = world.folder().join("workers");
+        std::fs::create_dir_all(&logs).expect("a folder");
+        let each = (0..count).map(|_| Worker { port: free_port(), child: None }).collect();
+        let mut workers = Self { each, environment, logs };
+        for which in 0..count {
+            workers.start_one(which).await;
+        }
+        workers
+    }
+
+    /// Starts one that does not run, and waits until it is ready.
+    pub async fn start_one(&mut self, which: usize) {
+        let log = std::fs::File::options().create(true).append(true).open(self.log(which)).expect("a log");
+        let worker = &mut self.each[which];
+        let child = Command::new(keepsake())
+            .args(["serve", Service::Projections.name()])
+            .envs(self.environment.iter().cloned())
+            .env("KEEPSAKE_HTTP_ADDR", format!("127.0.0.1:{}", worker.port))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("starts");
+        worker.child = Some(child);
+        let (http, url) = (HttpClient::new(Duration::from_secs(5)), format!("{}/healthz/ready", self.url(which)));
+        eventually("a worker is ready", async || {
+            http.get(&url, &[]).await.is_ok_and(|answer| answer.status.is_success()).then_some(())
+        })
+        .await;
+    }
+
+    pub fn url(&self, which: usize) -> String {
+        format!("http://127.0.0.1:{}", self.each[which].port)
+    }
+
+    /// `kill -9`, and nobody starts it again.
+    pub async fn kill(&mut self, which: usize) {
+        let mut child = self.each[which].child.take().expect("it runs");
+        child.kill().await.expect("it is ours to kill");
+    }
+
+    /// Stops a process where it is, as a machine that sleeps does.
+    pub fn freeze(&self, which: usize) {
+        self.signal(which, Signal::SIGSTOP);
+    }
+
+    pub fn thaw(&self, which: usize) {
+        self.signal(which, Signal::SIGCONT);
+    }
+
+    fn signal(&self, which: usize, signal: Signal) {
+        let pid = self.each[which].child.as_ref().and_then(Child::id).expect("it runs");
+        kill(Pid::from_raw(pid.cast_signed()), signal).expect("it is ours");
+    }
+
+    /// Waits until every lane is held, and by so many processes.
+    pub async fn until_held_by(&self, world: &World, count: i64) {
+        let admin = world.database.connect(&world.database.read_admin).await;
+        eventually(&format!("the lanes are held by {count}"), async || {
+            admin.query_one(HELD, &[&count]).await.expect("asks").get::<_, bool>("held").then_some(())
+        })
+        .await;
+    }
+
+    /// Everything one of them has logged since its first start.
+    pub fn logged(&self, which: usize) -> String {
+        std::fs::read_to_string(self.log(which)).expect("a log")
+    }
+
+    pub fn count(&self) -> usize {
+        self.each.len()
+    }
+
+    fn log(&self, which: usize) -> PathBuf {
+        self.logs.join(format!("{which}.log"))
+    }
+}
