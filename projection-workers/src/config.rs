@@ -17,7 +17,7 @@ pub struct Config {
     pub vault_url: Secret,
     /// The key-encryption key.
     pub key_file: PathBuf,
-    /// Where health is asked.
+    /// Where health and metrics are asked.
     pub http_address: SocketAddr,
 }
 
@@ -29,7 +29,7 @@ impl Config {
         let vault_url = env.required("KEEPSAKE_VAULT_URL", "the vault, as the opener role: postgres://...");
         let key_file = env.required("KEEPSAKE_KEK_FILE", "the file that holds the key-encryption key");
         let http_address =
-            env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_ADDRESS, "the address of the health endpoints: 127.0.0.1:8005");
+            env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_ADDRESS, "the address of health and metrics: 127.0.0.1:8005");
         let settings = || {
             Some(Self {
                 nats_url: nats_url?,

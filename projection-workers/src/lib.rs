@@ -10,6 +10,7 @@ mod config;
 mod error;
 #[cfg(test)]
 mod given;
+mod metrics;
 mod open;
 mod projection;
 mod projections;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use deadpool_postgres::Pool;
 use runtime::Running;
 use runtime::health::{self, Check};
+use runtime::metrics::Exposition;
 use runtime::serve;
 use tokio_util::sync::CancellationToken;
 use vault::Vault;
@@ -28,6 +30,7 @@ use vault::Vault;
 pub use config::Config;
 pub use error::{Fault, Severity};
 
+use metrics::{Metrics, watch};
 use status::Status;
 use worker::Worker;
 
@@ -44,7 +47,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let status = Arc::new(Status::default());
     let worker = Worker::start(nats.clone(), vault.clone(), pool.clone(), Arc::clone(&status), stop.clone()).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
-    let router = health::router(checks(nats, vault, pool, status), stop.clone());
+    let mut exposition = Exposition::of_this_process();
+    let metrics = Metrics::register(exposition.registry());
+    running.spawn(watch::watch(nats.clone(), metrics, stop.clone()));
+    let router = health::router(checks(nats, vault, pool, status), stop.clone()).merge(exposition.router());
     running.spawn(serve::serve(listener, router, stop));
     running.spawn(worker.run());
     Ok(running)
