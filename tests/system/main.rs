@@ -18,6 +18,7 @@ mod intake;
 mod isolation;
 mod log_check;
 mod lost_keys;
+mod monitoring;
 mod path;
 mod privacy;
 mod projections;
