@@ -7,6 +7,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::error::Fault;
 use crate::lane::Lane;
+use crate::metrics::LaneMetrics;
 use crate::projections;
 use crate::proof::Proof;
 
@@ -16,7 +17,7 @@ SELECT position FROM keepsake.lane WHERE first_pp = $1 AND last_pp = $2 AND epoc
 
 const CHECKPOINTS: &str = "
 -- lane_checkpoints()
-SELECT c.projection, c.pp, greatest(c.position, l.position) AS position, c.applied, c.proof
+SELECT c.projection, c.pp, greatest(c.position, l.position) AS position, c.applied, c.parked, c.proof
 FROM keepsake.checkpoint c JOIN keepsake.lane l ON c.pp BETWEEN l.first_pp AND l.last_pp
 WHERE l.first_pp = $1 AND l.epoch = $2";
 
@@ -54,6 +55,8 @@ SELECT position FROM keepsake.lane LIMIT 1";
 pub(crate) struct Checkpoint {
     pub(crate) position: i64,
     pub(crate) proof: Proof,
+    /// Commits set aside.
+    pub(crate) parked: i64,
 }
 
 /// The checkpoints of one lane.
@@ -90,6 +93,31 @@ impl Checkpoints {
         &self.each
     }
 
+    /// Tells how far each is.
+    pub(crate) fn tell(&self, metrics: &LaneMetrics) {
+        for (index, checkpoint) in self.each.iter().enumerate() {
+            let (projection, pp) = self.place(index);
+            let position = checkpoint.position.max(self.position).cast_unsigned();
+            let pp = i16::cast_unsigned(pp).into();
+            metrics.position(projection, pp, position);
+            metrics.parked(projection, pp, checkpoint.parked.cast_unsigned());
+        }
+    }
+
+    /// Tells of commits that were applied.
+    pub(crate) fn tell_applied(&self, metrics: &LaneMetrics, applied: &[(usize, i64)]) {
+        for (index, commits) in applied {
+            let (projection, pp) = self.place(*index);
+            metrics.applied(projection, i16::cast_unsigned(pp).into(), commits.cast_unsigned());
+        }
+    }
+
+    /// The projection and the partition of a checkpoint.
+    fn place(&self, index: usize) -> (usize, i16) {
+        let width = self.lane.width();
+        (index / width, self.lane.partitions().nth(index % width).unwrap_or_default())
+    }
+
     /// Moves the lane to `position` and these of its checkpoints, given by their index, forward; within the transaction that
     /// writes the rows. First the lane: it locks out whoever else would write them.
     pub(crate) async fn advance(
@@ -118,10 +146,8 @@ impl Checkpoints {
         if moved.is_empty() {
             return Ok(());
         }
-        let width = self.lane.width();
-        let projections: Vec<_> = moved.iter().map(|(index, _)| projections::ALL[index / width].name).collect();
-        let pp = |index: usize| self.lane.partitions().nth(index % width).unwrap_or_default();
-        let pps: Vec<_> = moved.iter().map(|(index, _)| pp(*index)).collect();
+        let projections: Vec<_> = moved.iter().map(|(index, _)| projections::ALL[self.place(*index).0].name).collect();
+        let pps: Vec<_> = moved.iter().map(|(index, _)| self.place(*index).1).collect();
         let positions: Vec<_> = moved.iter().map(|(_, to)| to.position).collect();
         let applied: Vec<_> = moved.iter().map(|(_, to)| to.proof.commits).collect();
         let sums: Vec<_> = moved.iter().map(|(_, to)| to.proof.sum.to_be_bytes()).collect();
@@ -144,6 +170,7 @@ fn checkpoint_in(row: &Row) -> Result<Checkpoint, Fault> {
     Ok(Checkpoint {
         position: row.try_get("position")?,
         proof: Proof { commits: row.try_get("applied")?, sum: sum_in(row)? },
+        parked: row.try_get("parked")?,
     })
 }
 

@@ -20,7 +20,7 @@ pub struct Config {
     pub vault_url: Secret,
     /// The key-encryption key.
     pub key_file: PathBuf,
-    /// Where health is asked.
+    /// Where health and metrics are asked.
     pub http_address: SocketAddr,
     /// How much of its time the sampler spends folding guests again, in percent; 0 turns it off.
     pub sample_percent: f64,
@@ -36,7 +36,7 @@ impl Config {
         let vault_url = env.required("KEEPSAKE_VAULT_URL", "the vault, as the opener role: postgres://...");
         let key_file = env.required("KEEPSAKE_KEK_FILE", "the file that holds the key-encryption key");
         let http_address =
-            env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_ADDRESS, "the address of the health endpoints: 127.0.0.1:8005");
+            env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_ADDRESS, "the address of health and metrics: 127.0.0.1:8005");
         let sample_percent = env.or(
             "KEEPSAKE_SAMPLE_PERCENT",
             DEFAULT_SAMPLE_PERCENT,

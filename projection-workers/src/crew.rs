@@ -17,6 +17,7 @@ use crate::checkpoint;
 use crate::error::Fault;
 use crate::lane::Lane;
 use crate::lane_worker::{Ended, LaneWorker};
+use crate::metrics::Metrics;
 use crate::status::Status;
 use crate::write::Writer;
 
@@ -32,6 +33,7 @@ pub(crate) struct Site {
     pub(crate) vault: Vault,
     pub(crate) pool: Pool,
     pub(crate) status: Arc<Status>,
+    pub(crate) metrics: Metrics,
     /// False only where the price of the proof is measured.
     pub(crate) proves: bool,
 }
@@ -68,7 +70,7 @@ pub(crate) async fn run(
     let (mut lanes, mut outlets, mut starts) = (JoinSet::new(), Vec::new(), Vec::new());
     for Assignment { lane, care, stop } in assignments {
         let told = told.clone();
-        match Writer::start(&site.pool, lane).await {
+        match Writer::start(&site, lane).await {
             Ok(writer) => {
                 starts.push((lane, writer.checkpoints.position));
                 let (portions, received) = mpsc::unbounded_channel();

@@ -28,8 +28,8 @@ pub(crate) struct Folded {
     pub(crate) first: i64,
     /// Where the lane is with it.
     pub(crate) position: i64,
-    /// When the oldest of its commits was recorded.
-    pub(crate) oldest: Option<DateTime<Utc>>,
+    /// When the first and the last of its commits were recorded.
+    pub(crate) recorded: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 impl Folder {
@@ -46,7 +46,7 @@ impl Folder {
             commits: 0,
             first: position,
             position,
-            oldest: None,
+            recorded: None,
         }
     }
 
@@ -71,20 +71,27 @@ impl Folder {
         }
         folded.commits += 1;
         folded.position = commit.position;
-        folded.oldest.get_or_insert(commit.recorded_at);
+        let first = folded.recorded.map_or(commit.recorded_at, |(first, _)| first);
+        folded.recorded = Some((first, commit.recorded_at));
         Ok(())
     }
 }
 
 impl Folded {
+    /// How many commits each checkpoint gets, by its index.
+    pub(crate) fn applied(&self) -> Vec<(usize, i64)> {
+        let applied = self.marks.iter().map(|mark| mark.proof.commits).enumerate();
+        applied.filter(|(_, commits)| *commits > 0).collect()
+    }
+
     /// The checkpoints it moves, by their index, as they are with it; `before` as they are without.
     pub(crate) fn moved(&self, before: &[Checkpoint]) -> Vec<(usize, Checkpoint)> {
         let moved = self.marks.iter().enumerate().filter(|(_, mark)| mark.proof != Proof::default());
         moved
             .map(|(index, mark)| {
-                let mut proof = before[index].proof;
+                let Checkpoint { mut proof, parked, .. } = before[index];
                 proof += mark.proof;
-                (index, Checkpoint { position: mark.position, proof })
+                (index, Checkpoint { position: mark.position, proof, parked })
             })
             .collect()
     }
@@ -99,7 +106,7 @@ mod tests {
     use super::*;
 
     fn checkpoint(position: i64, commits: i64, sum: u128) -> Checkpoint {
-        Checkpoint { position, proof: Proof { commits, sum } }
+        Checkpoint { position, proof: Proof { commits, sum }, parked: 0 }
     }
 
     #[test]

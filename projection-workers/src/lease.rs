@@ -5,6 +5,7 @@ use tokio_postgres::Row;
 
 use crate::error::Fault;
 use crate::lane::Lane;
+use crate::projections;
 
 /// Between two looks of a worker at the leases.
 pub(crate) const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
@@ -36,6 +37,12 @@ const WORKERS: &str = "
 -- workers()
 SELECT worker FROM keepsake.worker ORDER BY worker LIMIT 10000";
 
+const VERIFIED: &str = "
+-- verified_positions()
+SELECT c.projection, c.pp, c.verified_position
+FROM keepsake.checkpoint c JOIN keepsake.lane l ON c.pp BETWEEN l.first_pp AND l.last_pp
+WHERE l.holder = $1 AND c.verified_position > 0";
+
 const TAKE: &str = "
 -- take_lane()
 UPDATE keepsake.lane SET holder = $2, epoch = nextval('keepsake.lane_epoch') WHERE first_pp = $1 AND epoch = $3
@@ -56,6 +63,8 @@ pub(crate) struct Share {
     pub(crate) mine: Vec<Lane>,
     /// Others have fewer than their part, and this worker more: how many it should let go of.
     pub(crate) too_many: usize,
+    /// Up to where the proof was found right: projection, partition, position.
+    pub(crate) verified: Vec<(usize, u32, u64)>,
 }
 
 /// This process among the workers.
@@ -99,7 +108,9 @@ impl Lease {
                 mine.push(lane_in(&row)?);
             }
         }
-        Ok(Share { mine, too_many })
+        let verified = transaction.query(VERIFIED, &[&self.worker]).await?;
+        let verified = verified.iter().filter_map(|row| verified_in(row).transpose()).collect::<Result<_, _>>()?;
+        Ok(Share { mine, too_many, verified })
     }
 
     /// Lets go of a lane that is no longer folded.
@@ -129,6 +140,12 @@ fn held(row: &Row) -> Result<Held, Fault> {
 
 fn lane_in(row: &Row) -> Result<Lane, Fault> {
     Ok(Lane { first_pp: row.try_get("first_pp")?, last_pp: row.try_get("last_pp")?, epoch: row.try_get("epoch")? })
+}
+
+fn verified_in(row: &Row) -> Result<Option<(usize, u32, u64)>, Fault> {
+    let (pp, position): (i16, i64) = (row.try_get("pp")?, row.try_get("verified_position")?);
+    let projection = projections::index_of(row.try_get("projection")?);
+    Ok(projection.map(|projection| (projection, pp.cast_unsigned().into(), position.cast_unsigned())))
 }
 
 struct Plan {

@@ -18,6 +18,7 @@ mod given;
 mod lane;
 mod lane_worker;
 mod lease;
+mod metrics;
 mod open;
 mod projection;
 mod projections;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use deadpool_postgres::Pool;
 use runtime::Running;
 use runtime::health::{self, Check};
+use runtime::metrics::Exposition;
 use runtime::serve;
 use tokio_util::sync::CancellationToken;
 use vault::Vault;
@@ -44,6 +46,7 @@ pub use finding::Finding;
 pub use verify::{Progress, UnknownProjection, Verification, Verified, verify};
 
 use crew::Site;
+use metrics::{Metrics, watch};
 use sampler::Sampler;
 use status::Status;
 use worker::Worker;
@@ -59,17 +62,21 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let listener = serve::bind(config.http_address).await?;
     let stop = CancellationToken::new();
     let status = Arc::new(Status::default());
+    let mut exposition = Exposition::of_this_process();
+    let metrics = Metrics::register(exposition.registry());
     let site = Site {
         nats: nats.clone(),
         vault: vault.clone(),
         pool: pool.clone(),
         status: Arc::clone(&status),
+        metrics: metrics.clone(),
         proves: !config.without_proof,
     };
     let sampler = Sampler::new(site.clone(), config.sample_percent);
     let worker = Worker::start(site).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
-    let router = health::router(checks(nats, vault, pool, status), stop.clone());
+    running.spawn(watch::watch(nats.clone(), metrics, stop.clone()));
+    let router = health::router(checks(nats, vault, pool, status), stop.clone()).merge(exposition.router());
     running.spawn(serve::serve(listener, router, stop.clone()));
     running.spawn(worker.run(stop.clone()));
     running.spawn(sampler.run(stop));

@@ -18,6 +18,11 @@ pub(crate) const ALL: &[Kind] = &[
     Kind::of::<command_log::CommandLog>(),
 ];
 
+/// Where the projection of that name stands in the list.
+pub(crate) fn index_of(name: &str) -> Option<usize> {
+    ALL.iter().position(|kind| kind.name == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::ALL;

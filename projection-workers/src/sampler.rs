@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::crew::Site;
 use crate::error::Fault;
 use crate::finding::{self, Finding};
+use crate::metrics::Check;
+use crate::projections;
 use crate::verify::{Lives, Refolder, Whose};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
@@ -41,6 +43,7 @@ impl Sampler {
     async fn sample(&self) {
         loop {
             if let Err(fault) = self.sample_until_fault().await {
+                self.site.metrics.checked(Check::Undecided);
                 tracing::warn!(error = %fault, "no guest is sampled");
             }
             tokio::time::sleep(PAUSE_AFTER_FAULT).await;
@@ -77,7 +80,13 @@ impl Sampler {
             tokio::time::sleep(SECOND_LOOK_AFTER).await;
             found = self.compare(refolder, &whose, &subject).await?;
         }
-        found.iter().for_each(Finding::report);
+        self.site.metrics.checked(if found.is_empty() { Check::Equal } else { Check::Different });
+        for finding in &found {
+            finding.report();
+            if let Some(projection) = projections::index_of(&finding.projection) {
+                self.site.metrics.found(projection, i16::cast_unsigned(finding.pp).into());
+            }
+        }
         finding::keep(&*self.site.pool.get().await?, &refolder.extent(&whose), &found).await
     }
 

@@ -97,6 +97,9 @@ impl Worker {
             }
         };
         self.site.status.looked(Ok(()));
+        for (projection, pp, position) in share.verified.iter().copied() {
+            self.site.metrics.verified(projection, pp, position);
+        }
         for lane in self.seats.reconcile(&share) {
             self.site.status.gone(lane);
         }

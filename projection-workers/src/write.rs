@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::Object;
 use futures_util::future::{join3, try_join_all};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::checkpoint::Checkpoints;
+use crate::crew::Site;
 use crate::error::Fault;
 use crate::fold::Folded;
 use crate::lane::Lane;
+use crate::metrics::LaneMetrics;
 
 const WRITE_SECONDS: u64 = 30;
 /// A batch may take longer than a reader's statement; the plan is made for the arrays at hand; the tables are the live ones. A
@@ -27,26 +29,44 @@ const COMMIT: &str = "COMMIT";
 pub(crate) struct Writer {
     connection: Object,
     pub(crate) checkpoints: Checkpoints,
+    metrics: LaneMetrics,
 }
 
 impl Writer {
-    pub(crate) async fn start(pool: &Pool, lane: Lane) -> Result<Self, Fault> {
-        let connection = pool.get().await?;
+    pub(crate) async fn start(site: &Site, lane: Lane) -> Result<Self, Fault> {
+        let connection = site.pool.get().await?;
         connection.batch_execute(SESSION).await?;
         let checkpoints = Checkpoints::read(&connection, lane).await?;
-        Ok(Self { connection, checkpoints })
+        let metrics = site.metrics.lane(lane);
+        checkpoints.tell(&metrics);
+        Ok(Self { connection, checkpoints, metrics })
     }
 
     /// Writes what was folded. After a fault nothing is known of what was committed: start anew from the checkpoints.
     pub(crate) async fn write(mut self, folded: Folded) -> Result<Self, Fault> {
+        let began = Instant::now();
+        if let Some((first, _)) = folded.recorded {
+            self.metrics.taken(first);
+        }
         let written = timeout(Duration::from_secs(WRITE_SECONDS), self.write_unbounded(&folded)).await;
         match written.unwrap_or(Err(Fault::Timeout(WRITE_SECONDS))) {
-            Ok(()) => Ok(self),
+            Ok(()) => {
+                self.tell(&folded, began.elapsed());
+                Ok(self)
+            }
             Err(fault) => {
                 // Whatever the connection was doing ends with it.
                 drop(Object::take(self.connection));
                 Err(fault)
             }
+        }
+    }
+
+    fn tell(&self, folded: &Folded, took: Duration) {
+        self.checkpoints.tell(&self.metrics);
+        if let Some((_, last)) = folded.recorded {
+            self.checkpoints.tell_applied(&self.metrics, &folded.applied());
+            self.metrics.flushed(u32::try_from(folded.commits).unwrap_or(u32::MAX), took, last);
         }
     }
 

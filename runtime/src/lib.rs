@@ -1,10 +1,11 @@
-//! What any process needs to run: configuration, telemetry, problems, health, serving, shutdown, clock.
+//! What any process needs to run: configuration, telemetry, metrics, problems, health, serving, shutdown, clock.
 
 pub mod body;
 pub mod clock;
 pub mod config;
 pub mod health;
 pub mod http_client;
+pub mod metrics;
 pub mod problem;
 pub mod process;
 pub mod serve;

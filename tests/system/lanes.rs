@@ -50,7 +50,8 @@ async fn no_row_is_lost_or_doubled_when_workers_are_killed_in_any_step() {
                 let transaction = admin.transaction().await.expect("begins");
                 transaction.batch_execute("LOCK TABLE read.command_log IN SHARE MODE").await.expect("locks");
                 eventually("a worker is in the middle of a transaction", async || {
-                    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'read.command_log'::regclass";
+                    let waits =
+                        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'read.command_log'::regclass";
                     (transaction.query_one(waits, &[]).await.expect("asks").get::<_, i64>(0) > 0).then_some(())
                 })
                 .await;
