@@ -2,12 +2,13 @@
 
 use keepsake_tests::harness::{Client, InProcess, World, eventually};
 
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "tenant",
     "identity",
     "identity_identifier",
     "profile",
     "interaction",
+    "timeline",
     "topic_guest",
     "topic_summary",
     "command_log",
