@@ -8,9 +8,11 @@ use crate::Service;
 use crate::guest_list::read;
 use crate::pass_through::pass_through;
 use interactions::Interactions;
+use timeline::Timeline;
 
 mod interactions;
 mod profile;
+mod timeline;
 mod topic_summary;
 
 pub(crate) fn router() -> Router<Service> {
@@ -24,6 +26,8 @@ pub(crate) fn router() -> Router<Service> {
             "/api/v1/guests/{guest_id}/interactions",
             any(pass_through).get(read::<Interactions>).options(no_such_route),
         )
+        .route("/guests/{guest_id}/timeline", get(read::<Timeline>))
+        .route("/api/v1/guests/{guest_id}/timeline", get(read::<Timeline>))
         .route("/topics/{topic_name}/summary", get(topic_summary::read))
         .route("/api/v1/topics/{topic_name}/summary", get(topic_summary::read))
         .route("/commands/{command_id}", get(pass_through))

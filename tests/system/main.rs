@@ -25,6 +25,7 @@ mod races;
 mod repeated;
 mod reproof;
 mod snapshots;
+mod timeline;
 mod up;
 mod vault;
 mod verdicts;
