@@ -5,6 +5,7 @@ mod identity;
 mod interaction;
 mod profile;
 mod tenant;
+mod timeline;
 mod topic_summary;
 
 use crate::projection::Kind;
@@ -14,6 +15,7 @@ pub(crate) const ALL: &[Kind] = &[
     Kind::of::<identity::Identity>(),
     Kind::of::<profile::Profile>(),
     Kind::of::<interaction::Interaction>(),
+    Kind::of::<timeline::Timeline>(),
     Kind::of::<topic_summary::TopicSummary>(),
     Kind::of::<command_log::CommandLog>(),
 ];

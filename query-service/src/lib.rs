@@ -4,6 +4,7 @@ mod answer;
 mod config;
 mod error;
 mod freshness;
+mod guest_list;
 mod guest_path;
 mod instant;
 mod page;

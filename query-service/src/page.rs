@@ -1,6 +1,5 @@
 //! Pages of a list, newest first: a cursor names the last row its caller has seen, and no other list accepts it.
 
-use chrono::{DateTime, Utc};
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Serialize;
@@ -15,7 +14,6 @@ pub(crate) const KEY_PURPOSE: &str = "query-service cursor v1";
 const DEFAULT_LIMIT: u16 = 50;
 const MAX_LIMIT: u16 = 500;
 const FILTER_BYTES: usize = 8;
-const TIME_BYTES: usize = 8;
 const MAC_BYTES: usize = 16;
 /// Far more than a cursor of ours takes.
 const MAX_CURSOR_CHARS: usize = 1_024;
@@ -25,13 +23,6 @@ pub(crate) fn limit(parameters: &mut Parameters) -> Result<u16, Fault> {
     let Some(text) = parameters.take("limit") else { return Ok(DEFAULT_LIMIT) };
     let limit: u16 = text.parse().map_err(|_| Fault::Limit)?;
     if (1..=MAX_LIMIT).contains(&limit) { Ok(limit) } else { Err(Fault::Limit) }
-}
-
-/// The last row a caller has seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) at: DateTime<Utc>,
-    pub(crate) id: String,
 }
 
 /// A list somebody pages through. The filters enter a cursor only as a keyed digest.
@@ -50,7 +41,8 @@ pub(crate) struct Cursor {
     pub(crate) limit: u16,
 }
 
-/// Issues cursors and recognises its own: `filters || time || id || mac`, in base64url.
+/// Issues cursors and recognises its own: `filters || place || mac`, in base64url. The place, where the last row stands in its
+/// list, is the list's to spell.
 #[derive(Clone)]
 pub(crate) struct Cursors(Hmac<Sha256>);
 
@@ -59,25 +51,20 @@ impl Cursors {
         Self(Hmac::new_from_slice(key).expect("HMAC takes a key of any length"))
     }
 
-    pub(crate) fn issue(&self, list: &List<'_>, seen: &Place) -> String {
-        let body = [&self.filters(list)[..], &seen.at.timestamp_micros().to_be_bytes(), seen.id.as_bytes()].concat();
+    pub(crate) fn issue(&self, list: &List<'_>, place: &[u8]) -> String {
+        let body = [&self.filters(list)[..], place].concat();
         let mac = self.mac(list, &body).finalize().into_bytes();
         BASE64URL_NOPAD.encode(&[&body[..], &mac[..MAC_BYTES]].concat())
     }
 
     /// The place a cursor names, when it was issued for this very list.
-    pub(crate) fn read(&self, list: &List<'_>, text: &str) -> Result<Place, Fault> {
+    pub(crate) fn read(&self, list: &List<'_>, text: &str) -> Result<Vec<u8>, Fault> {
         let bytes = (text.len() <= MAX_CURSOR_CHARS).then(|| BASE64URL_NOPAD.decode(text.as_bytes()).ok()).flatten();
         let bytes = bytes.ok_or(Fault::Cursor)?;
         let (body, mac) = bytes.split_last_chunk::<MAC_BYTES>().ok_or(Fault::Cursor)?;
         self.mac(list, body).verify_truncated_left(mac).map_err(|_| Fault::Cursor)?;
-        let (filters, rest) = body.split_first_chunk::<FILTER_BYTES>().ok_or(Fault::Cursor)?;
-        let (micros, id) = rest.split_first_chunk::<TIME_BYTES>().ok_or(Fault::Cursor)?;
-        if *filters != self.filters(list) {
-            return Err(Fault::CursorMismatch);
-        }
-        let at = DateTime::from_timestamp_micros(i64::from_be_bytes(*micros)).ok_or(Fault::Cursor)?;
-        Ok(Place { at, id: std::str::from_utf8(id).map_err(|_| Fault::Cursor)?.to_owned() })
+        let (filters, place) = body.split_first_chunk::<FILTER_BYTES>().ok_or(Fault::Cursor)?;
+        if *filters == self.filters(list) { Ok(place.to_vec()) } else { Err(Fault::CursorMismatch) }
     }
 
     fn mac(&self, list: &List<'_>, body: &[u8]) -> Hmac<Sha256> {
@@ -108,24 +95,21 @@ mod tests {
 
     const LIST: List<'_> =
         List { name: "interactions", tenant: "demo", owner: "prf_1", filters: &[Some("order"), None] };
+    const PLACE: &[u8] = b"evt_1";
 
     fn cursors() -> Cursors {
         Cursors::new(&[7; 32])
     }
 
-    fn place() -> Place {
-        Place { at: DateTime::from_timestamp_micros(-1_234_567).expect("in range"), id: "evt_1".to_owned() }
-    }
-
     #[test]
     fn a_cursor_reads_back_as_it_was_issued() {
-        let text = cursors().issue(&LIST, &place());
-        assert_eq!(cursors().read(&LIST, &text).ok(), Some(place()));
+        let text = cursors().issue(&LIST, PLACE);
+        assert_eq!(cursors().read(&LIST, &text).ok(), Some(PLACE.to_vec()));
     }
 
     #[test]
     fn a_cursor_of_other_filters_is_told_apart() {
-        let text = cursors().issue(&LIST, &place());
+        let text = cursors().issue(&LIST, PLACE);
         for filters in [&[None, Some("order")][..], &[Some("order"), Some("")], &[Some("orde"), Some("r")], &[]] {
             let read = cursors().read(&List { filters, ..LIST }, &text);
             assert!(matches!(read, Err(Fault::CursorMismatch)), "{filters:?}");
@@ -134,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_cursor_of_another_tenant_guest_list_or_key_is_none() {
-        let text = cursors().issue(&LIST, &place());
+        let text = cursors().issue(&LIST, PLACE);
         let foreign =
             [List { tenant: "other", ..LIST }, List { owner: "prf_2", ..LIST }, List { name: "others", ..LIST }];
         assert!(foreign.iter().all(|list| matches!(cursors().read(list, &text), Err(Fault::Cursor))));
@@ -143,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_tampered_cursor_is_none() {
-        let text = cursors().issue(&LIST, &place());
+        let text = cursors().issue(&LIST, PLACE);
         for index in 0..text.len() {
             let mut bytes = text.clone().into_bytes();
             bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };

@@ -5,10 +5,14 @@ use axum::routing::{any, get};
 use runtime::problem::Problem;
 
 use crate::Service;
+use crate::guest_list::read;
 use crate::pass_through::pass_through;
+use interactions::Interactions;
+use timeline::Timeline;
 
 mod interactions;
 mod profile;
+mod timeline;
 mod topic_summary;
 
 pub(crate) fn router() -> Router<Service> {
@@ -17,11 +21,13 @@ pub(crate) fn router() -> Router<Service> {
         .route("/api/v1/users/{guest_id}", get(profile::read))
         .route("/guests/{guest_id}/profile", get(profile::read))
         .route("/api/v1/guests/{guest_id}/profile", get(profile::read))
-        .route("/guests/{guest_id}/interactions", any(pass_through).get(interactions::list).options(no_such_route))
+        .route("/guests/{guest_id}/interactions", any(pass_through).get(read::<Interactions>).options(no_such_route))
         .route(
             "/api/v1/guests/{guest_id}/interactions",
-            any(pass_through).get(interactions::list).options(no_such_route),
+            any(pass_through).get(read::<Interactions>).options(no_such_route),
         )
+        .route("/guests/{guest_id}/timeline", get(read::<Timeline>))
+        .route("/api/v1/guests/{guest_id}/timeline", get(read::<Timeline>))
         .route("/topics/{topic_name}/summary", get(topic_summary::read))
         .route("/api/v1/topics/{topic_name}/summary", get(topic_summary::read))
         .route("/commands/{command_id}", get(pass_through))

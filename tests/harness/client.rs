@@ -122,6 +122,17 @@ impl Client {
         body
     }
 
+    /// Reads a list to its end, page by page; `path` names the limit.
+    pub async fn pages(&self, path: &str, token: &str) -> Vec<Value> {
+        let (mut items, mut page_path) = (Vec::new(), path.to_owned());
+        loop {
+            let page = self.read(&page_path, token).await;
+            items.extend_from_slice(page["data"].as_array().expect("a list"));
+            let Some(next) = page["cursor"]["next"].as_str() else { return items };
+            page_path = format!("{path}&cursor={next}");
+        }
+    }
+
     pub async fn post(&self, path: &str, body: &str) -> (StatusCode, Value) {
         let headers = [("X-Tenant-ID", self.tenant.as_str()), ("Content-Type", "application/json")];
         json(&self.http(Method::POST, path, &headers, body).await)

@@ -36,8 +36,6 @@ pub async fn differences(world: &World) -> Vec<String> {
     for (name, table) in &tables.0 {
         match found.remove(*name) {
             Some(found) => differences.extend(table_differences(name, table, &found)),
-            // To be removed once the read model is there.
-            None if *name == "timeline" => {}
             None => differences.push(format!("{name} is not in the database")),
         }
     }

@@ -27,6 +27,7 @@ mod races;
 mod repeated;
 mod reproof;
 mod snapshots;
+mod timeline;
 mod up;
 mod vault;
 mod verdicts;

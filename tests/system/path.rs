@@ -128,15 +128,8 @@ async fn a_list_is_paged_without_gaps_or_repeats() {
         );
         token = client.accepted("interactions.record", None, &body).await.consistency_token;
     }
-    let (mut seen, mut path) = (Vec::new(), "/guests/ada/interactions?limit=7".to_owned());
-    loop {
-        let page = client.read(&path, &token).await;
-        seen.extend(
-            page["data"].as_array().expect("a list").iter().map(|item| item["properties"]["n"].as_i64().expect("n")),
-        );
-        let Some(next) = page["cursor"]["next"].as_str() else { break };
-        path = format!("/guests/ada/interactions?limit=7&cursor={next}");
-    }
+    let listed = client.pages("/guests/ada/interactions?limit=7", &token).await;
+    let seen: Vec<_> = listed.iter().map(|item| item["properties"]["n"].as_i64().expect("n")).collect();
     let mut sorted = seen.clone();
     sorted.sort_unstable();
     assert_eq!(sorted, (0..25).collect::<Vec<_>>(), "seen in this order: {seen:?}");

@@ -6,12 +6,13 @@ mod load;
 
 use keepsake_tests::harness::{Client, InProcess, World, eventually, naive, rewind, services, until_folded};
 
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "tenant",
     "identity",
     "identity_identifier",
     "profile",
     "interaction",
+    "timeline",
     "topic_guest",
     "topic_summary",
     "command_log",

@@ -1,43 +1,24 @@
 //! `GET /api/v1/guests/{guest_id}/interactions`: what one guest did, newest first.
 
-use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Response;
-use proto::identifier::GuestRef;
+use chrono::{DateTime, Utc};
+use runtime::tenant::Tenant;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
 
-use crate::Service;
-use crate::answer::Answer;
 use crate::error::Fault;
-use crate::guest_path::GuestPath;
+use crate::guest_list::{GuestList, Place};
 use crate::instant;
-use crate::page::{self, Cursor, Cursors, List, Place};
 use crate::parameters::Parameters;
-use crate::read::{Models, Query, Reach, Scope, Snapshot};
+use crate::read::{Models, Query};
 use filter::Filter;
 
 mod filter;
 
-const MODELS: Models = &["tenant", "identity", "interaction"];
-
-const CANONICAL_ID: &str = "
--- canonical_id()
-SELECT canonical_id
-FROM read.identity
-WHERE tenant = $1 AND guest_id = $2
-LIMIT 1";
+pub(crate) struct Interactions(Filter);
 
 #[derive(Serialize)]
-struct Interactions {
-    data: Vec<Interaction>,
-    cursor: Cursor,
-    as_of: String,
-}
-
-#[derive(Serialize)]
-struct Interaction {
+pub(crate) struct Interaction {
     #[serde(rename = "interaction_id")]
     id: String,
     kind: String,
@@ -48,71 +29,75 @@ struct Interaction {
     position: i64,
 }
 
-/// What the path and the query string ask for.
-struct Asked {
-    guest: GuestRef,
-    filter: Filter,
-    limit: u16,
-    cursor: Option<String>,
+/// Several interactions may share an instant: the id makes the order total.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Seen {
+    at: DateTime<Utc>,
+    id: String,
 }
 
-impl Asked {
-    fn parse(path: &GuestPath, mut parameters: Parameters) -> Result<Self, Fault> {
-        let guest = path.parse(&mut parameters)?;
-        let filter = Filter::take(&mut parameters)?;
-        let limit = page::limit(&mut parameters)?;
-        let cursor = parameters.take("cursor");
-        parameters.finish()?;
-        Ok(Self { guest, filter, limit, cursor })
+impl GuestList for Interactions {
+    const NAME: &'static str = "interactions";
+    const MODELS: Models = &["tenant", "identity", "interaction"];
+    type Item = Interaction;
+    type Place = Seen;
+
+    fn take(parameters: &mut Parameters) -> Result<Self, Fault> {
+        Filter::take(parameters).map(Self)
+    }
+
+    fn filters(&self) -> Vec<Option<&str>> {
+        self.0.texts().into()
+    }
+
+    fn query(&self, tenant: &Tenant, guest_id: &str, after: Option<Seen>, limit: i64) -> Query {
+        self.0.query(tenant, guest_id, after, limit)
+    }
+
+    fn item(row: &Row) -> Result<Interaction, Fault> {
+        Ok(Interaction {
+            id: row.try_get("interaction_id")?,
+            kind: row.try_get("kind")?,
+            topic: row.try_get("topic")?,
+            occurred_at: instant::with_offset(row.try_get("occurred_at")?, row.try_get("occurred_at_offset_minutes")?),
+            recorded_at: instant::utc(row.try_get("recorded_at")?),
+            properties: RawValue::from_string(row.try_get("properties")?)?,
+            position: row.try_get("position")?,
+        })
+    }
+
+    fn place(row: &Row) -> Result<Seen, Fault> {
+        Ok(Seen { at: row.try_get("occurred_at")?, id: row.try_get("interaction_id")? })
     }
 }
 
-pub(crate) async fn list(
-    State(service): State<Service>,
-    scope: Scope,
-    path: GuestPath,
-    parameters: Parameters,
-    headers: HeaderMap,
-) -> Result<Response, Fault> {
-    let Asked { guest, filter, limit, cursor } = Asked::parse(&path, parameters)?;
-    let guest_id = service.reader.guest_id(&scope, guest).await?;
-    let filters = filter.texts();
-    let list = List { name: "interactions", tenant: scope.tenant.as_str(), owner: &guest_id, filters: &filters };
-    let after = cursor.map(|cursor| service.cursors.read(&list, &cursor)).transpose()?;
+impl Place for Seen {
+    fn bytes(&self) -> Vec<u8> {
+        [&self.at.timestamp_micros().to_be_bytes(), self.id.as_bytes()].concat()
+    }
 
-    let identity = Query::new(CANONICAL_ID).with(scope.tenant.to_string()).with(guest_id.clone());
-    // One row more than the page takes tells whether there is another page.
-    let page = filter.query(&scope.tenant, &guest_id, after, i64::from(limit) + 1);
-    let reach = Reach::guest(MODELS, &scope.tenant, &guest_id);
-    let Snapshot { as_of, rows: [identity, page] } = service.reader.read(&scope, reach, [identity, page]).await?;
-
-    let canonical_id: &str = identity.first().ok_or(Fault::GuestNotFound)?.try_get("canonical_id")?;
-    let interactions = Interactions {
-        data: page.iter().take(limit.into()).map(interaction_in).collect::<Result<_, _>>()?,
-        cursor: cursor_after(&service.cursors, &list, &page, limit)?,
-        as_of: as_of.to_string(),
-    };
-    Answer::as_of(as_of).canonical(&guest_id, canonical_id).respond(&headers, &interactions)
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (micros, id) = bytes.split_first_chunk()?;
+        let at = DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?;
+        Some(Self { at, id: std::str::from_utf8(id).ok()?.to_owned() })
+    }
 }
 
-fn cursor_after(cursors: &Cursors, list: &List<'_>, page: &[Row], limit: u16) -> Result<Cursor, Fault> {
-    let has_more = page.len() > usize::from(limit);
-    let seen = has_more.then(|| &page[usize::from(limit) - 1]).map(place_of).transpose()?;
-    Ok(Cursor { next: seen.map(|seen| cursors.issue(list, &seen)), has_more, limit })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn place_of(row: &Row) -> Result<Place, Fault> {
-    Ok(Place { at: row.try_get("occurred_at")?, id: row.try_get("interaction_id")? })
-}
+    #[test]
+    fn a_place_reads_back_as_it_was_written() {
+        let at = DateTime::from_timestamp_micros(-1_234_567).expect("in range");
+        let seen = Seen { at, id: "evt_1".to_owned() };
+        assert_eq!(Seen::parse(&seen.bytes()), Some(seen));
+    }
 
-fn interaction_in(row: &Row) -> Result<Interaction, Fault> {
-    Ok(Interaction {
-        id: row.try_get("interaction_id")?,
-        kind: row.try_get("kind")?,
-        topic: row.try_get("topic")?,
-        occurred_at: instant::with_offset(row.try_get("occurred_at")?, row.try_get("occurred_at_offset_minutes")?),
-        recorded_at: instant::utc(row.try_get("recorded_at")?),
-        properties: RawValue::from_string(row.try_get("properties")?)?,
-        position: row.try_get("position")?,
-    })
+    #[test]
+    fn bytes_without_a_time_and_a_text_are_no_place() {
+        for bytes in [&[][..], &[0; 7], &[0x7f; 8], &[0, 0, 0, 0, 0, 0, 0, 0, 0xff]] {
+            assert_eq!(Seen::parse(bytes), None, "{bytes:?}");
+        }
+    }
 }

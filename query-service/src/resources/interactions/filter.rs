@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use runtime::tenant::Tenant;
 use tokio_postgres::types::Timestamp;
 
+use super::Seen;
 use crate::error::Fault;
 use crate::instant;
-use crate::page::Place;
 use crate::parameters::Parameters;
 use crate::read::Query;
 
@@ -70,7 +70,7 @@ impl Filter {
     }
 
     /// Finds at most `limit` interactions that come after `after`, or the newest.
-    pub(super) fn query(&self, tenant: &Tenant, guest_id: &str, after: Option<Place>, limit: i64) -> Query {
+    pub(super) fn query(&self, tenant: &Tenant, guest_id: &str, after: Option<Seen>, limit: i64) -> Query {
         let sql = match (&self.kind, &self.topic_key) {
             (None, None) => ALL,
             (Some(_), None) => OF_KIND,
@@ -78,7 +78,7 @@ impl Filter {
             (Some(_), Some(_)) => OF_KIND_ON_TOPIC,
         };
         // A cursor was issued below `to`; no id sorts before the empty one, so `to` itself stays excluded.
-        let (before, before_id) = after.map_or((self.to, String::new()), |place| (Some(place.at), place.id));
+        let (before, before_id) = after.map_or((self.to, String::new()), |seen| (Some(seen.at), seen.id));
         let from = self.from.map_or(Timestamp::NegInfinity, Timestamp::Value);
         let before = before.map_or(Timestamp::PosInfinity, Timestamp::Value);
         let query = Query::new(sql).with(tenant.to_string()).with(guest_id.to_owned());

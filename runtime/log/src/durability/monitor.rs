@@ -92,7 +92,7 @@ mod tests {
 
     fn log(peers: &[&str]) -> LogInfo {
         let peers: Vec<String> = peers.iter().map(|peer| (*peer).to_owned()).collect();
-        LogInfo { log_id: String::new(), last_position: 0, replicas: peers.len(), peers }
+        LogInfo { log_id: String::new(), last_position: 0, bytes: 0, replicas: peers.len(), peers }
     }
 
     fn seen(syncs: &[(&str, bool)], silent: &[&str]) -> Seen {

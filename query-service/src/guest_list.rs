@@ -1,0 +1,119 @@
+//! A list of one guest's, newest first: read, filtered and paged the same way whatever it lists.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use proto::identifier::GuestRef;
+use runtime::tenant::Tenant;
+use serde::Serialize;
+use tokio_postgres::Row;
+
+use crate::Service;
+use crate::answer::Answer;
+use crate::error::Fault;
+use crate::guest_path::GuestPath;
+use crate::page::{self, Cursor, Cursors, List};
+use crate::parameters::Parameters;
+use crate::read::{Models, Query, Reach, Scope, Snapshot};
+
+const CANONICAL_ID: &str = "
+-- canonical_id()
+SELECT canonical_id
+FROM read.identity
+WHERE tenant = $1 AND guest_id = $2
+LIMIT 1";
+
+/// A kind of list. The implementing type is what a request asks of it: its filters.
+pub(crate) trait GuestList: Sized + Send + Sync {
+    /// Its cursors are no other list's.
+    const NAME: &'static str;
+    const MODELS: Models;
+    type Item: Serialize;
+    type Place: Place;
+
+    /// Takes the filters.
+    fn take(parameters: &mut Parameters) -> Result<Self, Fault>;
+
+    /// The filters as a cursor is bound to them.
+    fn filters(&self) -> Vec<Option<&str>>;
+
+    /// Finds at most `limit` rows that come after `after`, or the newest.
+    fn query(&self, tenant: &Tenant, guest_id: &str, after: Option<Self::Place>, limit: i64) -> Query;
+
+    fn item(row: &Row) -> Result<Self::Item, Fault>;
+
+    fn place(row: &Row) -> Result<Self::Place, Fault>;
+}
+
+/// Where a row stands in its list: the values the list is ordered by.
+pub(crate) trait Place: Sized + Send {
+    fn bytes(&self) -> Vec<u8>;
+
+    /// `None` for bytes that are no place of this list.
+    fn parse(bytes: &[u8]) -> Option<Self>;
+}
+
+#[derive(Serialize)]
+struct Page<T> {
+    data: Vec<T>,
+    cursor: Cursor,
+    as_of: String,
+}
+
+/// What the path and the query string ask for.
+struct Asked<L> {
+    guest: GuestRef,
+    list: L,
+    limit: u16,
+    cursor: Option<String>,
+}
+
+impl<L: GuestList> Asked<L> {
+    fn parse(path: &GuestPath, mut parameters: Parameters) -> Result<Self, Fault> {
+        let guest = path.parse(&mut parameters)?;
+        let list = L::take(&mut parameters)?;
+        let limit = page::limit(&mut parameters)?;
+        let cursor = parameters.take("cursor");
+        parameters.finish()?;
+        Ok(Self { guest, list, limit, cursor })
+    }
+}
+
+/// Answers a page of the list.
+pub(crate) async fn read<L: GuestList>(
+    State(service): State<Service>,
+    scope: Scope,
+    path: GuestPath,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    let Asked { guest, list: asked, limit, cursor } = Asked::<L>::parse(&path, parameters)?;
+    let guest_id = service.reader.guest_id(&scope, guest).await?;
+    let filters = asked.filters();
+    let list = List { name: L::NAME, tenant: scope.tenant.as_str(), owner: &guest_id, filters: &filters };
+    let after = cursor.map(|cursor| seen::<L>(&service.cursors, &list, &cursor)).transpose()?;
+
+    let identity = Query::new(CANONICAL_ID).with(scope.tenant.to_string()).with(guest_id.clone());
+    // One row more than the page takes tells whether there is another page.
+    let page = asked.query(&scope.tenant, &guest_id, after, i64::from(limit) + 1);
+    let reach = Reach::guest(L::MODELS, &scope.tenant, &guest_id);
+    let Snapshot { as_of, rows: [identity, rows] } = service.reader.read(&scope, reach, [identity, page]).await?;
+
+    let canonical_id: &str = identity.first().ok_or(Fault::GuestNotFound)?.try_get("canonical_id")?;
+    let page = Page {
+        data: rows.iter().take(limit.into()).map(L::item).collect::<Result<_, _>>()?,
+        cursor: cursor_after::<L>(&service.cursors, &list, &rows, limit)?,
+        as_of: as_of.to_string(),
+    };
+    Answer::as_of(as_of).canonical(&guest_id, canonical_id).respond(&headers, &page)
+}
+
+fn seen<L: GuestList>(cursors: &Cursors, list: &List<'_>, cursor: &str) -> Result<L::Place, Fault> {
+    L::Place::parse(&cursors.read(list, cursor)?).ok_or(Fault::Cursor)
+}
+
+fn cursor_after<L: GuestList>(cursors: &Cursors, list: &List<'_>, rows: &[Row], limit: u16) -> Result<Cursor, Fault> {
+    let has_more = rows.len() > usize::from(limit);
+    let seen = has_more.then(|| &rows[usize::from(limit) - 1]).map(L::place).transpose()?;
+    Ok(Cursor { next: seen.map(|seen| cursors.issue(list, &seen.bytes())), has_more, limit })
+}
