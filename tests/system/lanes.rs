@@ -1,6 +1,6 @@
 //! Workers that share the log: killed, frozen, cut off, in whatever step, the rows are those of a plain fold and the proof holds.
 
-mod settled;
+pub(crate) mod settled;
 
 use keepsake_tests::harness::{Client, Cutter, Processes, Service, Workers, World, eventually};
 
@@ -94,8 +94,10 @@ async fn no_row_is_lost_or_doubled_when_backends_are_terminated() {
         WHERE datname = current_database() AND usename = 'keepsake_writer_login'";
     for _ in 0..5 {
         load.until_further(BETWEEN).await;
-        let terminated: i64 = admin.query_one(terminate, &[]).await.expect("terminates").get(0);
-        assert!(terminated > 0, "nobody was connected: the run proves nothing");
+        eventually("somebody is connected and is no more", async || {
+            (admin.query_one(terminate, &[]).await.expect("terminates").get::<_, i64>(0) > 0).then_some(())
+        })
+        .await;
     }
     settled(&world, &client, load, &workers).await;
 }
@@ -123,8 +125,9 @@ async fn no_row_is_lost_or_doubled_when_the_answer_to_a_commit_is_lost() {
     let cutter = Cutter::start(host.to_owned(), 9).await;
     let settings = [("KEEPSAKE_DATABASE_URL", cutter.url(&world.database.writer))];
     let workers = Workers::start_with(&world, 2, &settings).await;
-    load.until_further(BETWEEN * 5).await;
-    assert!(cutter.cuts() > 2, "only {} answers were lost", cutter.cuts());
+    while cutter.cuts() < 4 {
+        load.until_further(BETWEEN).await;
+    }
     settled(&world, &client, load, &workers).await;
 }
 

@@ -23,6 +23,7 @@ mod monitoring;
 mod path;
 mod privacy;
 mod projections;
+mod proof;
 mod races;
 mod repeated;
 mod reproof;
