@@ -56,6 +56,8 @@ pub(crate) enum Told {
 /// Where the reader leaves what it has for a lane.
 struct Outlet {
     lane: Lane,
+    /// It has everything up to here: the reader begins where the lane furthest behind is.
+    start: i64,
     portions: mpsc::UnboundedSender<Portion>,
     room: Arc<Semaphore>,
 }
@@ -72,9 +74,10 @@ pub(crate) async fn run(
         let told = told.clone();
         match Writer::start(&site, lane).await {
             Ok(writer) => {
-                starts.push((lane, writer.checkpoints.position));
+                let start = writer.checkpoints.position;
+                starts.push((lane, start));
                 let (portions, received) = mpsc::unbounded_channel();
-                outlets.push(Outlet { lane, portions, room: Arc::new(Semaphore::new(ROOM_KIB as usize)) });
+                outlets.push(Outlet { lane, start, portions, room: Arc::new(Semaphore::new(ROOM_KIB as usize)) });
                 let worker = LaneWorker::new(&site, writer, received, care);
                 lanes.spawn(async move { told.send(Told::Ended(lane, worker.run(stop).await)) });
             }
@@ -84,21 +87,32 @@ pub(crate) async fn run(
         }
     }
     let reading = async {
-        let reader = begin(&site, &starts).await?;
+        let reader = begin(&site, &starts, &caught_up).await?;
         read(reader, outlets, &caught_up).await
     };
     tokio::select! {
-        () = async { while lanes.join_next().await.is_some() {} } => {}
+        () = all_ended(&mut lanes) => {}
         Err(fault) = reading => {
             let _nobody_waits = told.send(Told::Unread(fault));
         }
     }
     // Without the reader's outlets every lane ends when it has folded what it was given.
-    while lanes.join_next().await.is_some() {}
+    all_ended(&mut lanes).await;
+}
+
+/// A panic is the crew's own.
+async fn all_ended<T: 'static>(lanes: &mut JoinSet<T>) {
+    while let Some(ended) = lanes.join_next().await {
+        if let Err(error) = ended
+            && let Ok(panic) = error.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    }
 }
 
 /// A reader behind what all of these lanes have, of the log they were folded from.
-async fn begin(site: &Site, starts: &[(Lane, i64)]) -> Result<Reader, Fault> {
+async fn begin(site: &Site, starts: &[(Lane, i64)], caught_up: &AtomicBool) -> Result<Reader, Fault> {
     let log = event_log::stream::info(&site.nats).await?;
     let furthest = starts.iter().map(|(_, position)| *position).max().unwrap_or_default();
     checkpoint::check_log(&site.pool.get().await?, &log, furthest).await?;
@@ -108,6 +122,7 @@ async fn begin(site: &Site, starts: &[(Lane, i64)]) -> Result<Reader, Fault> {
         }
     }
     let after = starts.iter().map(|(_, position)| *position).min().unwrap_or_default();
+    caught_up.store(after.cast_unsigned() >= log.last_position, Ordering::Relaxed);
     Ok(Reader::start(&site.nats, after.cast_unsigned()).await?)
 }
 
@@ -120,11 +135,14 @@ async fn read(mut reader: Reader, outlets: Vec<Outlet>, caught_up: &AtomicBool) 
         let mut portions: Vec<Vec<LogMessage>> = outlets.iter().map(|_| Vec::new()).collect();
         for message in messages.into_iter().filter(|message| !message.is_system()) {
             let pp = i16::from(message.subject.partition());
-            if let Some(index) = outlets.iter().position(|outlet| outlet.lane.partitions().contains(&pp)) {
+            let takes = |outlet: &Outlet| {
+                outlet.lane.partitions().contains(&pp) && message.position.cast_signed() > outlet.start
+            };
+            if let Some(index) = outlets.iter().position(takes) {
                 portions[index].push(message);
             }
         }
-        for (outlet, messages) in outlets.iter().zip(portions) {
+        for (outlet, messages) in outlets.iter().zip(portions).filter(|(outlet, _)| position > outlet.start) {
             outlet.give(messages, position).await;
         }
     }

@@ -43,9 +43,11 @@ SELECT c.projection, c.pp, c.verified_position
 FROM keepsake.checkpoint c JOIN keepsake.lane l ON c.pp BETWEEN l.first_pp AND l.last_pp
 WHERE l.holder = $1 AND c.verified_position > 0";
 
+/// Passes over a lane that a transaction holds at this moment: everybody's looks would wait for it.
 const TAKE: &str = "
 -- take_lane()
-UPDATE keepsake.lane SET holder = $2, epoch = nextval('keepsake.lane_epoch') WHERE first_pp = $1 AND epoch = $3
+UPDATE keepsake.lane SET holder = $2, epoch = nextval('keepsake.lane_epoch')
+WHERE first_pp = (SELECT first_pp FROM keepsake.lane WHERE first_pp = $1 AND epoch = $3 FOR UPDATE SKIP LOCKED)
 RETURNING first_pp, last_pp, epoch";
 
 const LEAVE: &str = "
@@ -103,7 +105,7 @@ impl Lease {
         let mut mine: Vec<Lane> =
             lanes.iter().filter(|held| held.holder.as_deref() == Some(&*self.worker)).map(|held| held.lane).collect();
         for Lane { first_pp, epoch, .. } in take {
-            // A re-cut may have been faster.
+            // A re-cut may have been faster, or whoever held it still writes.
             if let Some(row) = transaction.query_opt(TAKE, &[&first_pp, &self.worker, &epoch]).await? {
                 mine.push(lane_in(&row)?);
             }

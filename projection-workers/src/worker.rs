@@ -1,7 +1,7 @@
 //! The worker: holds lanes, has them folded, and decides how each goes on after a fault.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -22,8 +22,8 @@ pub(crate) struct Worker {
     lease: Lease,
     seats: Seats,
     crews: JoinSet<()>,
-    /// Of each crew that was started since the last regrouping.
-    caught_up: Vec<Arc<AtomicBool>>,
+    /// Whether each crew has read everything there was; gone with the crew.
+    caught_up: Vec<Weak<AtomicBool>>,
     tell: mpsc::UnboundedSender<Told>,
     told: mpsc::UnboundedReceiver<Told>,
 }
@@ -33,8 +33,8 @@ impl Worker {
     pub(crate) async fn start(site: Site) -> Result<Self, Fault> {
         let lease = Lease::new(site.pool.clone());
         let (tell, told) = mpsc::unbounded_channel();
-        let worker =
-            Self { site, lease, seats: Seats::default(), crews: JoinSet::new(), caught_up: Vec::new(), tell, told };
+        let (seats, crews, caught_up) = (Seats::default(), JoinSet::new(), Vec::new());
+        let worker = Self { site, lease, seats, crews, caught_up, tell, told };
         match worker.check().await {
             Err(fault) if fault.severity() == Severity::Stop => Err(fault),
             Ok(()) | Err(_) => Ok(worker),
@@ -103,8 +103,13 @@ impl Worker {
         for lane in self.seats.reconcile(&share) {
             self.site.status.gone(lane);
         }
-        while self.crews.try_join_next().is_some() {}
-        if self.crews.len() > 1 && self.caught_up.iter().all(|crew| crew.load(Ordering::Relaxed)) {
+        while let Some(ended) = self.crews.try_join_next() {
+            // Whatever it held in memory is not to be trusted: the process starts anew.
+            ended.map_err(|panic| Fault::Panicked(panic.to_string()))?;
+        }
+        self.caught_up.retain(|crew| crew.strong_count() > 0);
+        let caught_up = |crew: &Weak<AtomicBool>| crew.upgrade().is_none_or(|crew| crew.load(Ordering::Relaxed));
+        if self.caught_up.len() > 1 && self.caught_up.iter().all(caught_up) {
             self.seats.regroup();
         }
         Ok(())
@@ -144,11 +149,8 @@ impl Worker {
         if due.is_empty() {
             return;
         }
-        if self.crews.is_empty() {
-            self.caught_up.clear();
-        }
         let caught_up = Arc::new(AtomicBool::new(false));
-        self.caught_up.push(Arc::clone(&caught_up));
+        self.caught_up.push(Arc::downgrade(&caught_up));
         self.crews.spawn(crew::run(self.site.clone(), due, self.tell.clone(), caught_up));
     }
 }
