@@ -79,7 +79,7 @@ impl Backlog {
     }
 
     fn joins(&self, care: &Care, next: &Sealed) -> bool {
-        let last_is_free = care.is_free(self.folded.position) && care.is_free(next.message.position.cast_signed());
+        let last_is_free = care.is_free(self.folded.last) && care.is_free(next.message.position.cast_signed());
         self.folded.commits == 0 || (last_is_free && self.folded.commits < care.largest() && self.work < WORK)
     }
 

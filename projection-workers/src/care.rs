@@ -48,7 +48,7 @@ impl Care {
     /// A batch of so many commits in this range met a fault.
     pub(crate) fn met(&mut self, fault: &Fault, range: RangeInclusive<i64>, commits: usize) {
         // A database that is slow today gets through a smaller batch.
-        if matches!(fault, Fault::Timeout(_)) {
+        if fault.is_late() {
             self.largest = (commits / 2).max(1);
         }
         self.searching = commits > 1 && fault.severity() == Severity::Halt;

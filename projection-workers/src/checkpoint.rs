@@ -11,22 +11,19 @@ use crate::metrics::LaneMetrics;
 use crate::projections;
 use crate::proof::Proof;
 
-const POSITION: &str = "
--- lane_position()
-SELECT position FROM keepsake.lane WHERE first_pp = $1 AND last_pp = $2 AND epoch = $3";
-
 const CHECKPOINTS: &str = "
 -- lane_checkpoints()
-SELECT c.projection, c.pp, greatest(c.position, l.position) AS position, c.applied, c.parked, c.proof
+SELECT c.projection, c.pp, l.position AS lane_position, greatest(c.position, l.position) AS position, c.applied, c.parked,
+       c.proof
 FROM keepsake.checkpoint c JOIN keepsake.lane l ON c.pp BETWEEN l.first_pp AND l.last_pp
-WHERE l.first_pp = $1 AND l.epoch = $2";
+WHERE l.first_pp = $1 AND l.last_pp = $2 AND l.epoch = $3";
 
 /// Divides by zero when the lane is not where this worker left it, or no longer its own: whatever was sent after this statement
 /// is refused unseen.
 const MOVE: &str = "
 -- move_lane()
 WITH moved AS (
-  UPDATE keepsake.lane SET position = $4 WHERE first_pp = $1 AND epoch = $2 AND position = $3 RETURNING 1
+  UPDATE keepsake.lane SET position = $4 WHERE first_pp = $1 AND epoch = $2 AND position = $3 AND position <= $4 RETURNING 1
 )
 SELECT 1 / count(*)::int FROM moved";
 
@@ -72,10 +69,9 @@ pub(crate) struct Checkpoints {
 impl Checkpoints {
     /// As they stand, if the lane is still this worker's.
     pub(crate) async fn read(connection: &ClientWrapper, lane: Lane) -> Result<Self, Fault> {
-        let found = connection.query_opt(POSITION, &[&lane.first_pp, &lane.last_pp, &lane.epoch]).await?;
-        let position = found.ok_or(Fault::TakenOver)?.try_get("position")?;
+        let rows = connection.query(CHECKPOINTS, &[&lane.first_pp, &lane.last_pp, &lane.epoch]).await?;
+        let position = rows.first().ok_or(Fault::TakenOver)?.try_get("lane_position")?;
         let mut checkpoints = Self { lane, position, each: Vec::new() };
-        let rows = connection.query(CHECKPOINTS, &[&lane.first_pp, &lane.epoch]).await?;
         for kind in projections::ALL {
             for pp in lane.partitions() {
                 let is_it = |row: &&Row| {
@@ -91,6 +87,11 @@ impl Checkpoints {
 
     pub(crate) fn each(&self) -> &[Checkpoint] {
         &self.each
+    }
+
+    /// How far the furthest of them is.
+    pub(crate) fn furthest(&self) -> i64 {
+        self.each.iter().map(|checkpoint| checkpoint.position).max().unwrap_or_default()
     }
 
     /// Tells how far each is.
@@ -179,12 +180,19 @@ pub(crate) fn sum_in(row: &Row) -> Result<u128, Fault> {
     Ok(u128::from_be_bytes(sum.try_into().unwrap_or_default()))
 }
 
+/// Makes this the log the read models are folded from, unless they were folded from one already.
+pub(crate) async fn adopt_log(connection: &Object, log: &LogInfo) -> Result<(), Fault> {
+    connection.execute(ADOPT_LOG, &[&log.log_id]).await?;
+    Ok(())
+}
+
 /// Refuses any log but the one the read models were folded from, as far as they were folded.
 pub(crate) async fn check_log(connection: &Object, log: &LogInfo, furthest: i64) -> Result<(), Fault> {
-    connection.execute(ADOPT_LOG, &[&log.log_id]).await?;
-    let known: String = connection.query_one(KNOWN_LOG, &[]).await?.try_get("log_id")?;
-    if known != log.log_id {
-        return Err(Fault::OtherLog { known, found: log.log_id.clone() });
+    if let Some(row) = connection.query_opt(KNOWN_LOG, &[]).await? {
+        let known: String = row.try_get("log_id")?;
+        if known != log.log_id {
+            return Err(Fault::OtherLog { known, found: log.log_id.clone() });
+        }
     }
     let checkpoint = furthest.cast_unsigned();
     if checkpoint > log.last_position {

@@ -49,8 +49,8 @@ pub(crate) struct Assignment {
 pub(crate) enum Told {
     /// A lane is no longer folded.
     Ended(Lane, Ended),
-    /// The log could not be read; every lane of the crew ends.
-    Unread(Fault),
+    /// The log could not be read; these lanes end.
+    Unread(Vec<Lane>, Fault),
 }
 
 /// Where the reader leaves what it has for a lane.
@@ -75,7 +75,7 @@ pub(crate) async fn run(
         match Writer::start(&site, lane).await {
             Ok(writer) => {
                 let start = writer.checkpoints.position;
-                starts.push((lane, start));
+                starts.push((lane, start, writer.checkpoints.furthest()));
                 let (portions, received) = mpsc::unbounded_channel();
                 outlets.push(Outlet { lane, start, portions, room: Arc::new(Semaphore::new(ROOM_KIB as usize)) });
                 let worker = LaneWorker::new(&site, writer, received, care);
@@ -93,7 +93,7 @@ pub(crate) async fn run(
     tokio::select! {
         () = all_ended(&mut lanes) => {}
         Err(fault) = reading => {
-            let _nobody_waits = told.send(Told::Unread(fault));
+            let _nobody_waits = told.send(Told::Unread(starts.iter().map(|(lane, ..)| *lane).collect(), fault));
         }
     }
     // Without the reader's outlets every lane ends when it has folded what it was given.
@@ -112,16 +112,18 @@ async fn all_ended<T: 'static>(lanes: &mut JoinSet<T>) {
 }
 
 /// A reader behind what all of these lanes have, of the log they were folded from.
-async fn begin(site: &Site, starts: &[(Lane, i64)], caught_up: &AtomicBool) -> Result<Reader, Fault> {
+async fn begin(site: &Site, starts: &[(Lane, i64, i64)], caught_up: &AtomicBool) -> Result<Reader, Fault> {
     let log = event_log::stream::info(&site.nats).await?;
-    let furthest = starts.iter().map(|(_, position)| *position).max().unwrap_or_default();
-    checkpoint::check_log(&site.pool.get().await?, &log, furthest).await?;
-    for (lane, position) in starts {
+    let furthest = starts.iter().map(|(_, _, furthest)| *furthest).max().unwrap_or_default();
+    let connection = site.pool.get().await?;
+    checkpoint::adopt_log(&connection, &log).await?;
+    checkpoint::check_log(&connection, &log, furthest).await?;
+    for (lane, position, _) in starts {
         if position.cast_unsigned() >= log.last_position {
             site.status.folding(*lane);
         }
     }
-    let after = starts.iter().map(|(_, position)| *position).min().unwrap_or_default();
+    let after = starts.iter().map(|(_, position, _)| *position).min().unwrap_or_default();
     caught_up.store(after.cast_unsigned() >= log.last_position, Ordering::Relaxed);
     Ok(Reader::start(&site.nats, after.cast_unsigned()).await?)
 }

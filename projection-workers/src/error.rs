@@ -74,6 +74,12 @@ impl Fault {
         Self::Unfoldable { position, tenant: subject.tenant.to_string(), owner: subject.owner.to_string(), reason }
     }
 
+    /// Whether it took too long; Postgres says so of a statement with SQLSTATE 57014.
+    pub(crate) fn is_late(&self) -> bool {
+        let cancelled = SqlState::QUERY_CANCELED.code();
+        matches!(self, Self::Timeout(_)) || matches!(self, Self::Refused { code, .. } if code == cancelled)
+    }
+
     pub fn severity(&self) -> Severity {
         match self {
             Self::OtherLog { .. } | Self::StreamRegressed { .. } | Self::NotMigrated(_) => Severity::Stop,

@@ -24,8 +24,9 @@ pub(crate) struct Folded {
     /// As `starts`: the last position of each checkpoint and what was added to its proof.
     marks: Vec<Checkpoint>,
     pub(crate) commits: usize,
-    /// Position of the first of them.
+    /// Positions of the first and the last of them.
     pub(crate) first: i64,
+    pub(crate) last: i64,
     /// Where the lane is with it.
     pub(crate) position: i64,
     /// When the first and the last of its commits were recorded.
@@ -45,6 +46,7 @@ impl Folder {
             marks: vec![Checkpoint::default(); self.starts.len()],
             commits: 0,
             first: position,
+            last: position,
             position,
             recorded: None,
         }
@@ -69,6 +71,7 @@ impl Folder {
         if folded.commits == 0 {
             folded.first = commit.position;
         }
+        folded.last = commit.position;
         folded.commits += 1;
         folded.position = commit.position;
         let first = folded.recorded.map_or(commit.recorded_at, |(first, _)| first);

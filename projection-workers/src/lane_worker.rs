@@ -101,7 +101,7 @@ impl LaneWorker {
         }
         if let State::Idle(writer) = std::mem::replace(&mut self.writer, State::Ended) {
             let folded = self.backlog.take();
-            let (range, commits) = (folded.first..=folded.position, folded.commits);
+            let (range, commits) = (folded.first..=folded.last, folded.commits);
             self.last_write = Instant::now();
             self.writer = State::Writing { task: tokio::spawn(writer.write(folded)), range, commits };
         }

@@ -20,12 +20,12 @@ SELECT pg_advisory_xact_lock($1)";
 /// Six looks may fail before a worker is taken for dead.
 const RENEW: &str = "
 -- renew_lease()
-INSERT INTO keepsake.worker (worker, expires_at) VALUES ($1, now() + interval '6 s')
+INSERT INTO keepsake.worker (worker, expires_at) VALUES ($1, clock_timestamp() + interval '6 s')
 ON CONFLICT (worker) DO UPDATE SET expires_at = excluded.expires_at";
 
 const FORGET_THE_DEAD: &str = "
 -- forget_dead_workers()
-DELETE FROM keepsake.worker WHERE expires_at < now()";
+DELETE FROM keepsake.worker WHERE expires_at < clock_timestamp()";
 
 const LANES: &str = "
 -- lanes()
@@ -39,9 +39,9 @@ SELECT worker FROM keepsake.worker ORDER BY worker LIMIT 10000";
 
 const VERIFIED: &str = "
 -- verified_positions()
-SELECT c.projection, c.pp, c.verified_position
-FROM keepsake.checkpoint c JOIN keepsake.lane l ON c.pp BETWEEN l.first_pp AND l.last_pp
-WHERE l.holder = $1 AND c.verified_position > 0";
+SELECT v.projection, v.pp, v.position
+FROM keepsake.verified v JOIN keepsake.lane l ON v.pp BETWEEN l.first_pp AND l.last_pp
+WHERE l.holder = $1";
 
 /// Passes over a lane that a transaction holds at this moment: everybody's looks would wait for it.
 const TAKE: &str = "
@@ -145,7 +145,7 @@ fn lane_in(row: &Row) -> Result<Lane, Fault> {
 }
 
 fn verified_in(row: &Row) -> Result<Option<(usize, u32, u64)>, Fault> {
-    let (pp, position): (i16, i64) = (row.try_get("pp")?, row.try_get("verified_position")?);
+    let (pp, position): (i16, i64) = (row.try_get("pp")?, row.try_get("position")?);
     let projection = projections::index_of(row.try_get("projection")?);
     Ok(projection.map(|projection| (projection, pp.cast_unsigned().into(), position.cast_unsigned())))
 }
@@ -165,7 +165,7 @@ fn plan(me: &str, workers: &[String], lanes: &[Held]) -> Plan {
     let free_left = lanes.iter().filter(|held| held.holder.is_none()).count() - take.len();
     let hungry: usize = workers.iter().map(|worker| each.saturating_sub(held_by(worker))).sum();
     let wanted = hungry.saturating_sub(free_left);
-    Plan { take, too_many: if wanted > 0 { mine.saturating_sub(each) } else { 0 } }
+    Plan { take, too_many: if wanted > 0 { mine.saturating_sub(each).min(wanted) } else { 0 } }
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ use crate::projections;
 use crate::verify::{Lives, Refolder, Whose};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+/// Commits of one owner; who has more is left to `keepsake verify`.
+const LONGEST_LIFE: usize = 2_000;
 const PAUSE_AFTER_FAULT: Duration = Duration::from_secs(10);
 /// A replica of the log that lags behind may have told too little; it has caught up by then.
 const SECOND_LOOK_AFTER: Duration = Duration::from_secs(2);
@@ -58,7 +59,7 @@ impl Sampler {
                 self.look_at(&mut refolder, subject).await?;
             }
             let pause = began.elapsed().mul_f64(100.0 / self.share - 1.0);
-            tokio::time::sleep(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE)).await;
+            tokio::time::sleep(pause.max(SHORTEST_PAUSE)).await;
         }
     }
 
@@ -76,10 +77,14 @@ impl Sampler {
     async fn look_at(&self, refolder: &mut Refolder, subject: LogSubject) -> Result<(), Fault> {
         let whose = Whose::Owners(vec![subject.clone()]);
         let mut found = self.compare(refolder, &whose, &subject).await?;
-        if !found.is_empty() {
+        if found.as_ref().is_some_and(|found| !found.is_empty()) {
             tokio::time::sleep(SECOND_LOOK_AFTER).await;
             found = self.compare(refolder, &whose, &subject).await?;
         }
+        let Some(found) = found else {
+            self.site.metrics.checked(Check::Undecided);
+            return Ok(());
+        };
         self.site.metrics.checked(if found.is_empty() { Check::Equal } else { Check::Different });
         for finding in &found {
             finding.report();
@@ -87,15 +92,16 @@ impl Sampler {
                 self.site.metrics.found(projection, i16::cast_unsigned(finding.pp).into());
             }
         }
-        finding::keep(&*self.site.pool.get().await?, &refolder.extent(&whose), &found).await
+        finding::keep(&*self.site.pool.get().await?, &refolder.extent(&whose, &found), &found).await
     }
 
+    /// None for a life that is too long to be folded again every now and then.
     async fn compare(
         &self,
         refolder: &mut Refolder,
         whose: &Whose,
         subject: &LogSubject,
-    ) -> Result<Vec<Finding>, Fault> {
+    ) -> Result<Option<Vec<Finding>>, Fault> {
         refolder.begin().await?;
         let message = |commit: direct_get::StoredCommit| LogMessage {
             position: commit.position,
@@ -104,7 +110,16 @@ impl Sampler {
             payload: commit.payload,
             pending: 0,
         };
-        let life = direct_get::commits(&self.site.nats, subject, 1).await?.into_iter().map(message).collect();
-        refolder.finish(whose, Lives::from([(subject.to_string(), life)])).await
+        let mut commits = Vec::new();
+        let mut from = 1;
+        while direct_get::page(&self.site.nats, subject, from, &mut commits).await? {
+            from = commits.last().map_or(from, |last: &direct_get::StoredCommit| last.position + 1);
+            if commits.len() > LONGEST_LIFE {
+                refolder.abandon().await?;
+                return Ok(None);
+            }
+        }
+        let life = commits.into_iter().map(message).collect();
+        refolder.finish(whose, Lives::from([(subject.to_string(), life)])).await.map(Some)
     }
 }

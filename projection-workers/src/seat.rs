@@ -17,7 +17,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const HALT_PAUSE: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
-pub(crate) struct Seats(Vec<Seat>);
+pub(crate) struct Seats {
+    seats: Vec<Seat>,
+    /// Nothing is started before every lane has ended, so that all are started together.
+    regrouping: bool,
+}
 
 struct Seat {
     lane: Lane,
@@ -37,18 +41,19 @@ enum State {
 impl Seats {
     /// Takes up new lanes and drops lost ones, which are returned; stops those that are to be given away.
     pub(crate) fn reconcile(&mut self, share: &Share) -> Vec<Lane> {
-        let (kept, lost) = std::mem::take(&mut self.0).into_iter().partition(|seat| share.mine.contains(&seat.lane));
-        self.0 = kept;
+        let (kept, lost) =
+            std::mem::take(&mut self.seats).into_iter().partition(|seat| share.mine.contains(&seat.lane));
+        self.seats = kept;
         let lost: Vec<Seat> = lost;
         lost.iter().for_each(Seat::stop);
         for lane in &share.mine {
-            if self.0.iter().all(|seat| seat.lane != *lane) {
-                self.0.push(Seat::new(*lane));
+            if self.seats.iter().all(|seat| seat.lane != *lane) {
+                self.seats.push(Seat::new(*lane));
             }
         }
-        let leaving = self.0.iter().filter(|seat| seat.leaving).count();
+        let leaving = self.seats.iter().filter(|seat| seat.leaving).count();
         let more = share.too_many.saturating_sub(leaving);
-        for seat in self.0.iter_mut().rev().filter(|seat| seat.is_folded() && !seat.leaving).take(more) {
+        for seat in self.seats.iter_mut().rev().filter(|seat| seat.is_folded() && !seat.leaving).take(more) {
             seat.leaving = true;
             seat.stop();
         }
@@ -57,11 +62,11 @@ impl Seats {
 
     /// Notes how a lane ended; true when it is now to be given away.
     pub(crate) fn ended(&mut self, lane: Lane, ended: Ended) -> bool {
-        let Some(index) = self.0.iter().position(|seat| seat.lane == lane) else { return false };
-        let seat = &mut self.0[index];
+        let Some(index) = self.seats.iter().position(|seat| seat.lane == lane) else { return false };
+        let seat = &mut self.seats[index];
         let (leaving, lost) = (seat.leaving, matches!(ended.fault, Some(Fault::TakenOver)));
         if leaving || lost {
-            self.0.remove(index);
+            self.seats.remove(index);
         } else {
             seat.wait(ended);
         }
@@ -70,29 +75,41 @@ impl Seats {
 
     /// Stops every lane so that all are started together again.
     pub(crate) fn regroup(&mut self) {
-        if self.0.iter().all(|seat| seat.is_folded() && !seat.leaving) {
+        if self.seats.iter().all(|seat| seat.is_folded() && !seat.leaving) {
+            self.regrouping = true;
             self.stop_all();
         }
     }
 
     pub(crate) fn stop_all(&self) {
-        self.0.iter().for_each(Seat::stop);
+        self.seats.iter().for_each(Seat::stop);
     }
 
     /// The lanes whose pause is over.
     pub(crate) fn take_due(&mut self, now: Instant) -> Vec<Assignment> {
+        self.regrouping &= self.seats.iter().any(Seat::is_folded);
+        if self.regrouping {
+            return Vec::new();
+        }
         let due = |seat: &&mut Seat| matches!(seat.state, State::Waiting(until) if until <= now) && !seat.leaving;
         let assign = |seat: &mut Seat| {
             let stop = CancellationToken::new();
             seat.state = State::Folded(stop.clone());
             Assignment { lane: seat.lane, care: seat.care.clone(), stop }
         };
-        self.0.iter_mut().filter(due).map(assign).collect()
+        self.seats.iter_mut().filter(due).map(assign).collect()
+    }
+
+    pub(crate) fn holds(&self, lane: Lane) -> bool {
+        self.seats.iter().any(|seat| seat.lane == lane)
     }
 
     /// Returns when the next pause is over; never when nothing waits.
     pub(crate) async fn next_due(&self) {
-        let waiting = self.0.iter().filter_map(|seat| match seat.state {
+        if self.regrouping {
+            return std::future::pending().await;
+        }
+        let waiting = self.seats.iter().filter_map(|seat| match seat.state {
             State::Waiting(until) if !seat.leaving => Some(until),
             State::Waiting(_) | State::Folded(_) => None,
         });

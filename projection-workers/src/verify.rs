@@ -8,11 +8,14 @@ mod tables;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_nats::Client;
 use deadpool_postgres::Pool;
 use event_log::read::Reader;
+use proto::subject::PARTITIONS;
 use runtime::config::Secret;
+use tokio::time::timeout;
 use vault::Vault;
 
 use crate::checkpoint;
@@ -28,7 +31,8 @@ pub(crate) use refold::{Lives, Refolder, Whose};
 const READ: usize = 5_000;
 /// What of the log is held in memory at once, in bytes.
 const HELD: u64 = 256 * 1024 * 1024;
-const PARTITIONS: u64 = 64;
+/// For the next commits of a log that has them.
+const PATIENCE_SECONDS: u64 = 30;
 const CONNECTIONS: usize = 3;
 
 /// Where everything is that is compared.
@@ -105,10 +109,10 @@ impl Run<'_> {
         let connection = self.pool.get().await?;
         let mut ledger = Ledger::read(&connection, only).await?;
         checkpoint::check_log(&connection, &log, ledger.furthest()).await?;
-        let passes = log.bytes.div_ceil(HELD).clamp(1, PARTITIONS);
+        let passes = log.bytes.div_ceil(HELD).clamp(1, PARTITIONS.into());
         let mut selections = match guests {
             Some(guests) => vec![Selection::sample(guests)],
-            None => by_partition(&(0..64).collect::<Vec<_>>(), passes),
+            None => by_partition(&(0..i16::from(PARTITIONS)).collect::<Vec<_>>(), passes),
         };
         self.to_read = selections.len() as u64 * ledger.furthest().cast_unsigned();
         let first = selections.remove(0);
@@ -136,7 +140,8 @@ impl Run<'_> {
         let mut reader = Reader::start(&self.nats, 0).await?;
         let mut position = 0;
         while position < end {
-            let messages = reader.next_batch(READ).await?;
+            let read = timeout(Duration::from_secs(PATIENCE_SECONDS), reader.next_batch(READ)).await;
+            let messages = read.map_err(|_| Fault::Timeout(PATIENCE_SECONDS))??;
             for message in messages.into_iter().take_while(|message| message.position.cast_signed() <= end) {
                 self.read += message.position - position.cast_unsigned();
                 position = message.position.cast_signed();
@@ -156,7 +161,7 @@ impl Run<'_> {
         (self.progress)(Progress::Folding { owners: lives.len() as u64 });
         self.verified.owners += lives.len() as u64;
         let found = self.refolder.finish(&whose, lives).await?;
-        finding::keep(&*self.pool.get().await?, &self.refolder.extent(&whose), &found).await?;
+        finding::keep(&*self.pool.get().await?, &self.refolder.extent(&whose, &found), &found).await?;
         self.verified.findings.extend(found);
         Ok(())
     }

@@ -50,6 +50,7 @@ impl Worker {
             if !outdated.is_empty() {
                 return Err(Fault::NotMigrated(outdated.join(", ")));
             }
+            checkpoint::adopt_log(&connection, &log).await?;
             checkpoint::check_log(&connection, &log, 0).await
         });
         checked.await.unwrap_or(Err(Fault::Timeout(LOOK_SECONDS)))
@@ -119,15 +120,17 @@ impl Worker {
     async fn hear(&mut self, told: Told) -> Result<(), Fault> {
         let (lane, mut ended) = match told {
             Told::Ended(lane, ended) => (lane, ended),
-            Told::Unread(fault) if fault.severity() == Severity::Stop => return Err(fault),
-            Told::Unread(fault) => {
-                tracing::warn!(error = %fault, "the log is not read");
+            Told::Unread(_, fault) if fault.severity() == Severity::Stop => return Err(fault),
+            Told::Unread(lanes, fault) => {
+                for lane in lanes.into_iter().filter(|lane| self.seats.holds(*lane)) {
+                    self.site.status.waiting(lane, &fault);
+                }
                 return Ok(());
             }
         };
         match &ended.fault {
             None | Some(Fault::TakenOver) => {}
-            Some(_) if ended.care.searching => {}
+            Some(_) if ended.care.searching || !self.seats.holds(lane) => {}
             Some(fault) => self.site.status.waiting(lane, fault),
         }
         if let Some(fault) = ended.fault.take_if(|fault| fault.severity() == Severity::Stop) {
@@ -136,7 +139,8 @@ impl Worker {
         if self.seats.ended(lane, ended) {
             self.site.status.gone(lane);
             // Were it not given back, others would have to wait until this worker ends.
-            if let Err(fault) = self.lease.leave(lane).await {
+            let left = timeout(Duration::from_secs(LOOK_SECONDS), self.lease.leave(lane)).await;
+            if let Err(fault) = left.unwrap_or(Err(Fault::Timeout(LOOK_SECONDS))) {
                 tracing::warn!(%lane, error = %fault, "a lane is not given back");
             }
         }

@@ -15,10 +15,16 @@ CREATE TABLE keepsake.checkpoint (
   skipped           bigint NOT NULL DEFAULT 0,
   -- Sum over those commits of the first 128 bits of SHA-256(position, subject, payload), modulo 2^128, big endian.
   proof             bytea NOT NULL DEFAULT '\x00000000000000000000000000000000' CHECK (length(proof) = 16),
-  -- Up to here the proof was last found to be that of the log.
-  verified_position bigint NOT NULL DEFAULT 0,
   PRIMARY KEY (projection, pp)
 ) WITH (fillfactor = 50);
+
+-- Up to where each proof was last found to be that of the log.
+CREATE TABLE keepsake.verified (
+  projection text NOT NULL,
+  pp         smallint NOT NULL,
+  position   bigint NOT NULL,
+  PRIMARY KEY (projection, pp)
+);
 
 CREATE SEQUENCE keepsake.lane_epoch;
 
@@ -78,5 +84,5 @@ GRANT SELECT (projection, pp, position) ON keepsake.checkpoint TO keepsake_comma
 GRANT SELECT (first_pp, last_pp, position) ON keepsake.lane TO keepsake_command_reader;
 GRANT SELECT ON keepsake.progress TO keepsake_command_reader;
 GRANT UPDATE ON keepsake.checkpoint TO keepsake_writer;
-GRANT SELECT, INSERT, UPDATE, DELETE ON keepsake.lane, keepsake.worker, keepsake.finding TO keepsake_writer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON keepsake.lane, keepsake.worker, keepsake.verified, keepsake.finding TO keepsake_writer;
 GRANT USAGE ON SEQUENCE keepsake.lane_epoch TO keepsake_writer;

@@ -7,6 +7,13 @@ use crate::error::SchemaError;
 /// Virtual partitions there are.
 const PARTITIONS: i16 = 64;
 
+/// Held by whoever changes which lanes there are.
+const CUTTING: i64 = 0x6b65_6570_2063_7574;
+
+const ALONE: &str = "
+-- cut_alone()
+SELECT pg_advisory_xact_lock($1)";
+
 /// The locks of all lanes, always in this order: whoever holds them meets no worker in the middle of a transaction.
 const LOCK: &str = "
 -- lock_lanes()
@@ -34,9 +41,15 @@ INSERT INTO keepsake.lane (first_pp, last_pp)
 SELECT lane * $1::int / $2::int, (lane + 1) * $1::int / $2::int - 1
 FROM generate_series(0, $2::int - 1) AS lane";
 
+/// Keeps workers out until the end of the transaction. Before any table is touched: workers lock their lane first, too.
+pub(crate) async fn lock(transaction: &impl GenericClient) -> Result<(), tokio_postgres::Error> {
+    transaction.execute(ALONE, &[&CUTTING]).await?;
+    transaction.execute(LOCK, &[]).await.map(drop)
+}
+
 /// Lets every checkpoint state its own position, so that it may be changed and lanes may be cut anew. Follow it by [`release`].
 pub(crate) async fn settle(transaction: &impl GenericClient) -> Result<(), tokio_postgres::Error> {
-    transaction.execute(LOCK, &[]).await?;
+    lock(transaction).await?;
     transaction.execute(SETTLE, &[]).await.map(drop)
 }
 

@@ -5,7 +5,7 @@ use tokio_postgres::{Client, Transaction};
 use crate::bootstrap::BOOTSTRAP;
 use crate::error::SchemaError;
 use crate::sources::{MIGRATIONS, READ_MODELS};
-use crate::{catalog, read_model};
+use crate::{catalog, lane, read_model};
 
 /// Held while migrating, so that two processes starting at once do not collide.
 const ADVISORY_LOCK: i64 = 0x6b65_6570_7265_6164;
@@ -43,6 +43,7 @@ pub async fn migrate(client: &mut Client) -> Result<Migrated, SchemaError> {
     transaction.execute(LOCK, &[&ADVISORY_LOCK]).await?;
     transaction.batch_execute(BOOTSTRAP).await?;
     let mut migrated = Migrated { applied: apply_migrations(&transaction).await?, ..Migrated::default() };
+    lane::lock(&transaction).await?;
     migrated.dropped = read_model::drop_unknown(&transaction).await?;
     for model in READ_MODELS {
         match read_model::bring_up_to_date(&transaction, model).await? {

@@ -43,6 +43,10 @@ const FORGET_CHECKPOINTS: &str = "
 -- forget_checkpoints()
 DELETE FROM keepsake.checkpoint WHERE projection = $1";
 
+const FORGET_VERIFIED: &str = "
+-- forget_verified()
+DELETE FROM keepsake.verified WHERE projection = $1";
+
 const START_CHECKPOINTS: &str = "
 -- start_checkpoints()
 INSERT INTO keepsake.checkpoint (projection, pp) SELECT $1, pp FROM generate_series(0, 63) AS pp";
@@ -98,6 +102,7 @@ pub(crate) async fn drop_unknown(transaction: &Transaction<'_>) -> Result<Vec<St
             drop_tables(transaction, &built.try_get::<_, Vec<String>>("tables")?).await?;
             transaction.execute(FORGET, &[&name]).await?;
             transaction.execute(FORGET_CHECKPOINTS, &[&name]).await?;
+            transaction.execute(FORGET_VERIFIED, &[&name]).await?;
             dropped.push(name);
         }
     }
@@ -126,6 +131,7 @@ async fn create(transaction: &Transaction<'_>, model: &'static ReadModel) -> Res
 async fn restart(transaction: &Transaction<'_>, name: &str) -> Result<(), tokio_postgres::Error> {
     lane::settle(transaction).await?;
     transaction.execute(FORGET_CHECKPOINTS, &[&name]).await?;
+    transaction.execute(FORGET_VERIFIED, &[&name]).await?;
     transaction.execute(START_CHECKPOINTS, &[&name]).await?;
     lane::release(transaction).await
 }

@@ -67,7 +67,7 @@ async fn what_was_folded_well_is_proved_and_says_up_to_where() {
     let Verified { owners, findings, .. } = verified(&scene.world, Some("profile"), Some(5)).await;
     assert_eq!((owners, findings), (5, Vec::new()));
     let end = event_log::stream::info(&scene.client.nats).await.expect("the log").last_position.cast_signed();
-    let least = "SELECT min(verified_position) FROM keepsake.checkpoint";
+    let least = "SELECT min(position) FROM keepsake.verified";
     assert_eq!(scene.admin.query_one(least, &[]).await.expect("asks").get::<_, i64>(0), end);
 }
 
@@ -173,7 +173,7 @@ async fn keepsake_verify_says_in_words_and_by_its_exit_code_whether_all_is_well(
     let (code, said) = run(&["--full"]).await;
     assert!(code == Some(0) && said.contains("proved  the read models are what the log says"), "{said}");
     let (code, said) = run(&["--projection", "profiles"]).await;
-    assert!(code == Some(1) && said.contains("there is no read model profiles"), "{said}");
+    assert!(code == Some(2) && said.contains("there is no read model profiles"), "{said}");
     scene
         .damage(&format!(
             "DELETE FROM read.timeline WHERE guest_id = '{}' AND event_type = 'GuestRegistered'",

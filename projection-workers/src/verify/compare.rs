@@ -11,10 +11,15 @@ use crate::error::Fault;
 use crate::finding::{Finding, NOBODY};
 
 /// Differences told of one table at a time; a table that is wrong all over need not be listed.
-const MOST: i64 = 1_000;
+pub(super) const MOST: usize = 1_000;
 
 /// What differs in one table. As text, since columns of type json know no equality, and must be the same digit for digit.
-pub(super) async fn table(connection: &ClientWrapper, table: &Table, whose: &Whose) -> Result<Vec<Finding>, Fault> {
+pub(super) async fn table(
+    connection: &ClientWrapper,
+    table: &Table,
+    whose: &Whose,
+    secret: &[u8],
+) -> Result<Vec<Finding>, Fault> {
     let Table { live, name, key, .. } = table;
     let key = key.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
     let query = |condition: &str| {
@@ -38,10 +43,10 @@ LIMIT {MOST}"
         // A row about many is not made of the commits of a few.
         (Whose::Owners(_), None) => Vec::new(),
     };
-    rows.iter().map(|row| finding(table, row)).collect()
+    rows.iter().map(|row| finding(table, row, secret)).collect()
 }
 
-fn finding(table: &Table, row: &Row) -> Result<Finding, Fault> {
+fn finding(table: &Table, row: &Row, secret: &[u8]) -> Result<Finding, Fault> {
     let (live, again): (Option<Value>, Option<Value>) = (row.try_get("live")?, row.try_get("again")?);
     let columns = |row: Option<Value>| row.and_then(|row| row.as_object().cloned());
     let (live, again) = (columns(live), columns(again));
@@ -56,7 +61,7 @@ fn finding(table: &Table, row: &Row) -> Result<Finding, Fault> {
         pp: known.get("pp").and_then(Value::as_i64).and_then(|pp| pp.try_into().ok()).unwrap_or_default(),
         position: known.get("position").and_then(Value::as_i64).unwrap_or_default(),
         difference: difference(live.as_ref(), again.as_ref()),
-        row_key: row_key(&table.key, known),
+        row_key: row_key(&table.key, known, secret),
     })
 }
 
@@ -79,8 +84,10 @@ fn difference(live: Option<&Map<String, Value>>, again: Option<&Map<String, Valu
     if columns.is_empty() { "a JSON text is written differently".to_owned() } else { columns.join("; ") }
 }
 
-fn row_key(key: &[String], row: &Map<String, Value>) -> String {
+/// Under a secret: nobody may try out whose e-mail address it is.
+fn row_key(key: &[String], row: &Map<String, Value>, secret: &[u8]) -> String {
     let mut hash = Sha256::new();
+    hash.update(secret);
     for column in key {
         hash.update(row.get(column).map(ToString::to_string).unwrap_or_default());
         hash.update([0]);
@@ -117,7 +124,7 @@ mod tests {
     #[test]
     fn two_rows_with_different_keys_are_never_the_same_finding() {
         let key = ["a".to_owned(), "b".to_owned()];
-        let of = |row: Value| row_key(&key, row.as_object().expect("an object"));
+        let of = |row: Value| row_key(&key, row.as_object().expect("an object"), b"secret");
         assert_ne!(of(json!({"a": "x", "b": "yz"})), of(json!({"a": "xy", "b": "z"})));
         assert_eq!(of(json!({"a": 1, "b": 2, "c": 3})), of(json!({"a": 1, "b": 2, "c": 4})));
     }

@@ -2,6 +2,7 @@
 
 use deadpool_postgres::ClientWrapper;
 use event_log::read::LogMessage;
+use proto::subject::PARTITIONS;
 
 use crate::checkpoint::sum_in;
 use crate::error::Fault;
@@ -15,11 +16,15 @@ FROM keepsake.checkpoint c JOIN keepsake.progress p USING (projection, pp)
 WHERE $1::text IS NULL OR c.projection = $1
 ORDER BY c.projection, c.pp";
 
+/// Not of a read model that was made anew meanwhile.
 const VERIFIED: &str = "
 -- note_verified()
-UPDATE keepsake.checkpoint AS c SET verified_position = v.position
+INSERT INTO keepsake.verified AS k (projection, pp, position)
+SELECT v.projection, v.pp, v.position
 FROM UNNEST($1::text[], $2::smallint[], $3::bigint[]) AS v (projection, pp, position)
-WHERE c.projection = v.projection AND c.pp = v.pp";
+JOIN keepsake.progress p ON p.projection = v.projection AND p.pp = v.pp AND p.position >= v.position
+ORDER BY 1, 2
+ON CONFLICT (projection, pp) DO UPDATE SET position = greatest(k.position, excluded.position)";
 
 const CHECKPOINTS: &str = "keepsake.checkpoint";
 
@@ -40,7 +45,7 @@ struct Account {
 
 impl Ledger {
     pub(super) async fn read(connection: &ClientWrapper, only: Option<&str>) -> Result<Self, Fault> {
-        let mut ledger = Self { accounts: Vec::new(), of_partition: vec![Vec::new(); 64] };
+        let mut ledger = Self { accounts: Vec::new(), of_partition: vec![Vec::new(); PARTITIONS.into()] };
         for row in connection.query(LEDGER, &[&only]).await? {
             let said = Proof { commits: row.try_get("commits")?, sum: sum_in(&row)? };
             let (projection, pp, position) = (row.try_get("projection")?, row.try_get("pp")?, row.try_get("position")?);

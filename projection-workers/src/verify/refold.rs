@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use deadpool_postgres::{ClientWrapper, Pool};
 use event_log::read::LogMessage;
 use futures_util::future::try_join_all;
-use proto::subject::LogSubject;
+use proto::subject::{LogSubject, PARTITIONS};
 use vault::Vault;
 
 use super::compare;
@@ -23,6 +23,9 @@ const COMMIT: &str = "COMMIT";
 const POSITIONS: &str = "
 -- positions()
 SELECT projection, pp, position FROM keepsake.progress";
+
+/// What the key of findings' row keys is derived for.
+const ROW_KEYS: &str = "projection-workers finding row key v1";
 
 /// Owners opened at once.
 const CHUNK: usize = 2_000;
@@ -64,12 +67,18 @@ impl Refolder {
     /// What is different from what these commits make; `lives` are all commits of those whose rows are compared.
     pub(crate) async fn finish(&self, whose: &Whose, lives: Lives) -> Result<Vec<Finding>, Fault> {
         self.fold(lives).await?;
+        let secret = self.vault.derive(ROW_KEYS);
         let mut findings = Vec::new();
         for table in &self.tables {
-            findings.extend(compare::table(&self.connection, table, whose).await?);
+            findings.extend(compare::table(&self.connection, table, whose, &*secret).await?);
         }
         self.connection.batch_execute(COMMIT).await?;
         Ok(findings)
+    }
+
+    /// Lets go of the snapshot.
+    pub(crate) async fn abandon(&self) -> Result<(), Fault> {
+        Ok(self.connection.batch_execute(COMMIT).await?)
     }
 
     /// Round by round: every owner's first commit, every owner's second, ...
@@ -112,10 +121,13 @@ impl Refolder {
     }
 
     /// What a check of `whose` looks at.
-    pub(crate) fn extent(&self, whose: &Whose) -> Extent {
+    pub(crate) fn extent(&self, whose: &Whose, found: &[Finding]) -> Extent {
+        // Where more is wrong than is told, nothing that was told before is well only because it is not told now.
+        let is_told =
+            |table: &&Table| found.iter().filter(|finding| finding.relation == table.live).count() < compare::MOST;
         let mut extent = Extent {
             projections: self.tables.iter().map(|table| table.projection.clone()).collect(),
-            relations: self.tables.iter().map(|table| table.live.clone()).collect(),
+            relations: self.tables.iter().filter(is_told).map(|table| table.live.clone()).collect(),
             ..Extent::default()
         };
         match whose {
@@ -131,26 +143,32 @@ impl Refolder {
 
 /// How far each read model is, as the snapshot has it.
 #[derive(Default)]
-struct Positions(HashMap<(String, i16), i64>);
+struct Positions(HashMap<String, [i64; PARTITIONS as usize]>);
 
 async fn positions(connection: &ClientWrapper) -> Result<Positions, Fault> {
     let mut positions = HashMap::new();
     for row in connection.query(POSITIONS, &[]).await? {
-        positions.insert((row.try_get("projection")?, row.try_get("pp")?), row.try_get("position")?);
+        let (projection, pp): (String, i16) = (row.try_get("projection")?, row.try_get("pp")?);
+        let of_projection = positions.entry(projection).or_insert([0; PARTITIONS as usize]);
+        if let Some(position) = usize::try_from(pp).ok().and_then(|pp| of_projection.get_mut(pp)) {
+            *position = row.try_get("position")?;
+        }
     }
     Ok(Positions(positions))
 }
 
 impl Positions {
     fn of(&self, projection: &str, pp: i16) -> i64 {
-        self.0.get(&(projection.to_owned(), pp)).copied().unwrap_or_default()
+        let of_projection = self.0.get(projection);
+        usize::try_from(pp).ok().and_then(|pp| of_projection?.get(pp).copied()).unwrap_or_default()
     }
 
     fn furthest_of_all(&self) -> i64 {
-        self.0.values().copied().max().unwrap_or_default()
+        self.0.values().flatten().copied().max().unwrap_or_default()
     }
 
+    /// Of one partition.
     fn furthest(&self, pp: i16) -> i64 {
-        self.0.iter().filter(|((_, of), _)| *of == pp).map(|(_, position)| *position).max().unwrap_or_default()
+        projections::ALL.iter().map(|kind| self.of(kind.name, pp)).max().unwrap_or_default()
     }
 }

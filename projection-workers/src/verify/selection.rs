@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BinaryHeap};
 
+use bytes::Bytes;
 use event_log::read::LogMessage;
 use proto::subject::LogSubject;
 
@@ -37,6 +38,7 @@ impl Selection {
         match self {
             Self::Partitions { partitions, lives } => {
                 if partitions.contains(&message.subject.partition().into()) {
+                    let message = on_its_own(message);
                     lives.entry(message.wire_subject.to_string()).or_default().push(message);
                 }
             }
@@ -57,11 +59,17 @@ impl Selection {
     }
 }
 
+/// Free of the connection's buffer, which is kept whole for as long as any message in it is.
+fn on_its_own(message: LogMessage) -> LogMessage {
+    let wire_subject = message.wire_subject.to_string().into();
+    LogMessage { payload: Bytes::copy_from_slice(&message.payload), wire_subject, ..message }
+}
+
 impl Sample {
     fn offer(&mut self, message: LogMessage) {
         let hash = proof::mark(0, &message.wire_subject, &self.salt);
         if let Some((_, life)) = self.kept.get_mut(&hash) {
-            life.push(message);
+            life.push(on_its_own(message));
             return;
         }
         if self.kept.len() >= self.most {
@@ -70,7 +78,7 @@ impl Sample {
             self.kept.remove(&largest);
         }
         self.hashes.push(hash);
-        self.kept.insert(hash, (message.subject.clone(), vec![message]));
+        self.kept.insert(hash, (message.subject.clone(), vec![on_its_own(message)]));
     }
 }
 
@@ -82,13 +90,7 @@ mod tests {
 
     fn message(position: u64, guest: u128) -> LogMessage {
         let subject = LogSubject::new("demo".parse().expect("a token"), Owner::guest(guest));
-        LogMessage {
-            position,
-            wire_subject: subject.to_string().into(),
-            subject,
-            payload: bytes::Bytes::new(),
-            pending: 0,
-        }
+        LogMessage { position, wire_subject: subject.to_string().into(), subject, payload: Bytes::new(), pending: 0 }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use crate::error::Fault;
 
 /// Statements of projections name tables without a schema: here they can reach the shadows and nothing else.
 const SESSION: &str = "
-SET statement_timeout = '10min'; SET plan_cache_mode = force_custom_plan; SET search_path = pg_temp;
-SET idle_in_transaction_session_timeout = '10min'";
+SET statement_timeout = '1h'; SET plan_cache_mode = force_custom_plan; SET search_path = pg_temp;
+SET idle_in_transaction_session_timeout = 0";
 
 const TABLES: &str = "
 -- tables_of_read_models()

@@ -18,7 +18,10 @@ impl Reach {
     pub(crate) fn guest(models: Models, tenant: &Tenant, guest_id: &str) -> Self {
         let owners = [Some(Owner::tenant()), Owner::parse_guest(guest_id)];
         let partition = |owner| i16::from(LogSubject::new(tenant.clone(), owner).partition());
-        Self { models, partitions: owners.into_iter().flatten().map(partition).collect() }
+        let mut partitions: Vec<_> = owners.into_iter().flatten().map(partition).collect();
+        // They may fall into the same one, which counts once.
+        partitions.dedup();
+        Self { models, partitions }
     }
 
     /// Everybody's.
@@ -78,5 +81,11 @@ mod tests {
         assert_eq!(Reach::everybody(&["profile"]).partitions.len(), 64);
         assert_eq!(Reach::guest(&["profile"], &tenant, Owner::guest(1).as_str()).partitions.len(), 2);
         assert_eq!(Reach::guest(&["profile"], &tenant, "").partitions.len(), 1);
+        let tenants_own = Reach::guest(&[], &tenant, "").partitions;
+        let beside = (0..).map(Owner::guest).map(|guest| Reach::guest(&[], &tenant, guest.as_str()).partitions);
+        assert!(
+            beside.take(2_000).any(|partitions| partitions == tenants_own),
+            "a guest beside its tenant counts once"
+        );
     }
 }
