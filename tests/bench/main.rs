@@ -1,5 +1,6 @@
 //! `make bench`: what the service does in a second, beside what the same machine could do at most.
 
+mod atomic;
 mod bench;
 mod by_hand;
 mod child;
