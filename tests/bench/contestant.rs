@@ -35,8 +35,8 @@ pub(crate) struct Request {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Stored, and on disk.
-    Accepted,
+    /// Stored at this position, and on disk.
+    Accepted(u64),
     /// Not stored; to be asked again.
     Overloaded,
 }
@@ -91,5 +91,5 @@ fn accepted(reply: &[u8]) -> anyhow::Result<Verdict> {
     let text = || format!("no reply: {}", String::from_utf8_lossy(reply));
     let Answer { position, durability, replayed } = serde_json::from_slice(reply).with_context(text)?;
     ensure!(position > 0 && durability == FSYNC && !replayed, "not a fresh commit on disk: {}", text());
-    Ok(Verdict::Accepted)
+    Ok(Verdict::Accepted(position))
 }

@@ -31,12 +31,17 @@ pub(crate) enum Kind {
     Http,
     /// A backlog of the durable intake.
     Intake,
-    /// The same as `Http`, on a site of its own whose read models are folded.
-    HttpFolded,
-    /// On a site of its own.
-    Old,
     /// The first command on a guest with so many events.
     Cold(usize),
+    /// On a site of its own.
+    Own(Own),
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Own {
+    /// The same as `Http`, while the read models are folded.
+    HttpFolded,
+    Old,
 }
 
 pub(crate) const ROWS: [Spec; 17] = [
@@ -48,9 +53,9 @@ pub(crate) const ROWS: [Spec; 17] = [
     other("command.hot", Kind::Hot, Must::NOTHING),
     other("command.open70", Kind::Open, Must::NOTHING),
     other("command.http.c64", Kind::Http, limit(1.5)),
-    other("command.http.folded.c64", Kind::HttpFolded, Must::NOTHING),
+    other("command.http.folded.c64", Kind::Own(Own::HttpFolded), Must::NOTHING),
     other("intake.drain", Kind::Intake, Must::NOTHING),
-    other("command.old", Kind::Old, limit(0.9)),
+    other("command.old", Kind::Own(Own::Old), limit(0.9)),
     other("load.cold.10", Kind::Cold(10), Must::NOTHING),
     other("load.cold.1000", Kind::Cold(1_000), Must::NOTHING),
     other("load.cold.10000", Kind::Cold(10_000), times_shortest(2.0)),
@@ -91,29 +96,35 @@ impl Spec {
     pub(crate) fn measurements(&self) -> usize {
         match self.kind {
             Kind::Closed(_) => ROUNDS * 3,
-            Kind::Http | Kind::HttpFolded | Kind::Old => ROUNDS * 2,
+            Kind::Http | Kind::Own(_) => ROUNDS * 2,
             Kind::Hot | Kind::Open | Kind::Intake | Kind::Cold(_) => ROUNDS,
+        }
+    }
+
+    /// On how many servers of the rows that share a site, if it is one of them.
+    fn shares(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Closed(_) | Kind::Hot | Kind::Open | Kind::Http | Kind::Intake | Kind::Cold(_) => Some(self.servers),
+            Kind::Own(_) => None,
         }
     }
 }
 
 /// Measures all of these rows, those on as many servers on one site.
 pub(crate) async fn measure(bench: &mut Bench, wanted: &[&Spec]) -> anyhow::Result<()> {
-    let on_its_own = |spec: &&&Spec| matches!(spec.kind, Kind::Old | Kind::HttpFolded);
-    let (alone, others): (Vec<&Spec>, Vec<&Spec>) = wanted.iter().partition(on_its_own);
     for servers in [1, 3] {
-        let here: Vec<&Spec> = others.iter().filter(|spec| spec.servers == servers).copied().collect();
+        let here: Vec<&Spec> = wanted.iter().filter(|spec| spec.shares() == Some(servers)).copied().collect();
         if !here.is_empty() {
             measure_on(bench, Site::start(servers).await?, &here).await?;
         }
     }
-    for spec in alone {
-        let site = Site::start(spec.servers).await?;
-        if matches!(spec.kind, Kind::HttpFolded) {
-            http::measure_folded(bench, site, spec).await?;
-        } else {
-            old::measure(bench, site, spec).await?;
-        }
+    for spec in wanted {
+        let Kind::Own(own) = spec.kind else { continue };
+        let row = match own {
+            Own::HttpFolded => http::measure_folded(bench, spec).await?,
+            Own::Old => old::measure(bench, spec).await?,
+        };
+        bench.finish(row.held_to(spec.must))?;
     }
     Ok(())
 }
@@ -132,7 +143,7 @@ async fn measure_on(bench: &mut Bench, mut site: Site, wanted: &[&Spec]) -> anyh
             Kind::Open => open::measure(bench, &site, field, spec).await?,
             Kind::Http => http::measure(bench, &site, spec).await?,
             Kind::Intake => intake::measure(bench, &mut site, field, spec).await?,
-            Kind::Cold(_) | Kind::Old | Kind::HttpFolded => continue,
+            Kind::Cold(_) | Kind::Own(_) => continue,
         };
         bench.finish(row.held_to(spec.must))?;
     }

@@ -47,7 +47,7 @@ impl Contestant for Raw {
     fn judge(&self, owner: usize, answer: &Message) -> anyhow::Result<Verdict> {
         let position = position(answer, LOG_STREAM)?;
         self.stored(owner, position);
-        Ok(Verdict::Accepted)
+        Ok(Verdict::Accepted(position))
     }
 }
 
