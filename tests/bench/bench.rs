@@ -109,6 +109,15 @@ pub(crate) fn conditions(bench: &Bench, site: &Site, what: &str) -> String {
     )
 }
 
+/// The same of read models that are folded.
+pub(crate) fn conditions_of_folding(rounds: usize, what: &str) -> String {
+    format!(
+        "median of {rounds} rounds, {what}; contestants in turn; {} cores for worker, bench, one nats-server and Postgres \
+         together; fsync before every answer and every commit of Postgres",
+        cores()
+    )
+}
+
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

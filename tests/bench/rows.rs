@@ -1,5 +1,6 @@
 //! Every row there is, and what it must reach.
 
+mod anew;
 mod closed;
 mod cold;
 mod hot;
@@ -12,6 +13,7 @@ use crate::bench::{Bench, ROUNDS};
 use crate::field::Field;
 use crate::row::Must;
 use crate::site::Site;
+use anew::Anew;
 pub(crate) use closed::{Closed, Limit};
 
 pub(crate) struct Spec {
@@ -35,6 +37,8 @@ pub(crate) enum Kind {
     Cold(usize),
     /// On a site of its own.
     Own(Own),
+    /// On the site whose read models are made anew.
+    Anew(Anew),
 }
 
 #[derive(Clone, Copy)]
@@ -44,7 +48,7 @@ pub(crate) enum Own {
     Old,
 }
 
-pub(crate) const ROWS: [Spec; 17] = [
+pub(crate) const ROWS: [Spec; 20] = [
     closed("command.c1", 1, 1, Limit::Singles, limit(0.85)),
     closed("command.c16", 1, 16, Limit::Singles, relay_and_raw(0.80, 0.80)),
     closed("command.c64", 1, 64, Limit::Singles, relay_and_raw(0.80, 1.5)),
@@ -62,6 +66,9 @@ pub(crate) const ROWS: [Spec; 17] = [
     closed("command.r3.c1", 3, 1, Limit::Singles, Must::NOTHING),
     closed("command.r3.c64", 3, 64, Limit::Singles, Must::NOTHING),
     closed("command.r3.c1000", 3, 1_000, Limit::Batches, Must::NOTHING),
+    other("projection.rebuild", Kind::Anew(Anew::Rebuild), limit(0.8)),
+    other("projection.lanes2", Kind::Anew(Anew::Lanes), Must::NOTHING),
+    other("projection.proof_cost", Kind::Anew(Anew::ProofCost), at_most(1.03)),
 ];
 
 const fn closed(name: &'static str, servers: usize, callers: usize, raw: Limit, must: Must) -> Spec {
@@ -78,6 +85,10 @@ const fn limit(least: f64) -> Must {
 
 const fn relay_and_raw(relay: f64, raw: f64) -> Must {
     Must { raw_ratio_at_least: Some(raw), ..limit(relay) }
+}
+
+const fn at_most(most: f64) -> Must {
+    Must { ratio_at_most: Some(most), ..Must::NOTHING }
 }
 
 const fn times_shortest(most: f64) -> Must {
@@ -98,6 +109,7 @@ impl Spec {
             Kind::Closed(_) => ROUNDS * 3,
             Kind::Http | Kind::Own(_) => ROUNDS * 2,
             Kind::Hot | Kind::Open | Kind::Intake | Kind::Cold(_) => ROUNDS,
+            Kind::Anew(anew) => anew.measurements(),
         }
     }
 
@@ -105,7 +117,7 @@ impl Spec {
     fn shares(&self) -> Option<usize> {
         match self.kind {
             Kind::Closed(_) | Kind::Hot | Kind::Open | Kind::Http | Kind::Intake | Kind::Cold(_) => Some(self.servers),
-            Kind::Own(_) => None,
+            Kind::Own(_) | Kind::Anew(_) => None,
         }
     }
 }
@@ -126,7 +138,7 @@ pub(crate) async fn measure(bench: &mut Bench, wanted: &[&Spec]) -> anyhow::Resu
         };
         bench.finish(row.held_to(spec.must))?;
     }
-    Ok(())
+    anew::measure(bench, wanted).await
 }
 
 /// What a row needs is prepared when the first such row comes.
@@ -143,7 +155,7 @@ async fn measure_on(bench: &mut Bench, mut site: Site, wanted: &[&Spec]) -> anyh
             Kind::Open => open::measure(bench, &site, field, spec).await?,
             Kind::Http => http::measure(bench, &site, spec).await?,
             Kind::Intake => intake::measure(bench, &mut site, field, spec).await?,
-            Kind::Cold(_) | Kind::Own(_) => continue,
+            Kind::Cold(_) | Kind::Own(_) | Kind::Anew(_) => continue,
         };
         bench.finish(row.held_to(spec.must))?;
     }
