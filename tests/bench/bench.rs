@@ -19,15 +19,17 @@ pub(crate) const WARM_UP: Duration = Duration::from_millis(500);
 
 pub(crate) struct Bench {
     pub(crate) timed: Duration,
+    /// Guests of the larger of two sites.
+    pub(crate) guests: usize,
     pub(crate) progress: Progress,
     rows: Vec<Row>,
     results: Results,
 }
 
 impl Bench {
-    pub(crate) fn new(timed: Duration, measurements: usize) -> anyhow::Result<Self> {
+    pub(crate) fn new(timed: Duration, guests: usize, measurements: usize) -> anyhow::Result<Self> {
         let progress = Progress::start(measurements as u64);
-        Ok(Self { timed, progress, rows: Vec::new(), results: Results::read()? })
+        Ok(Self { timed, guests, progress, rows: Vec::new(), results: Results::read()? })
     }
 
     /// Measures a closed loop.

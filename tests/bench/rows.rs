@@ -3,6 +3,7 @@
 mod anew;
 mod closed;
 mod cold;
+mod growth;
 mod hot;
 mod http;
 mod intake;
@@ -46,9 +47,10 @@ pub(crate) enum Own {
     /// The same as `Http`, while the read models are folded.
     HttpFolded,
     Old,
+    Growth,
 }
 
-pub(crate) const ROWS: [Spec; 20] = [
+pub(crate) const ROWS: [Spec; 21] = [
     closed("command.c1", 1, 1, Limit::Singles, limit(0.85)),
     closed("command.c16", 1, 16, Limit::Singles, relay_and_raw(0.80, 0.80)),
     closed("command.c64", 1, 64, Limit::Singles, relay_and_raw(0.80, 1.5)),
@@ -69,6 +71,7 @@ pub(crate) const ROWS: [Spec; 20] = [
     other("projection.rebuild", Kind::Anew(Anew::Rebuild), limit(0.8)),
     other("projection.lanes2", Kind::Anew(Anew::Lanes), Must::NOTHING),
     other("projection.proof_cost", Kind::Anew(Anew::ProofCost), at_most(1.03)),
+    other("projection.growth", Kind::Own(Own::Growth), limit(0.8)),
 ];
 
 const fn closed(name: &'static str, servers: usize, callers: usize, raw: Limit, must: Must) -> Spec {
@@ -135,6 +138,7 @@ pub(crate) async fn measure(bench: &mut Bench, wanted: &[&Spec]) -> anyhow::Resu
         let row = match own {
             Own::HttpFolded => http::measure_folded(bench, spec).await?,
             Own::Old => old::measure(bench, spec).await?,
+            Own::Growth => growth::measure(bench, spec).await?,
         };
         bench.finish(row.held_to(spec.must))?;
     }
