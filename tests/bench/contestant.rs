@@ -3,6 +3,8 @@
 pub(crate) mod batches;
 pub(crate) mod command;
 pub(crate) mod http;
+pub(crate) mod noted;
+pub(crate) mod plain;
 pub(crate) mod raw;
 pub(crate) mod relay;
 

@@ -4,6 +4,8 @@
 mod batch;
 mod tables;
 
+use std::convert::Infallible;
+
 use anyhow::{Context as _, anyhow};
 use async_nats::jetstream::consumer::pull::{self, OrderedConfig};
 use async_nats::jetstream::{self, Message};
@@ -57,6 +59,13 @@ impl RawLoop {
         }
         self.tables.write(&batch).await?;
         Ok(messages.len())
+    }
+
+    /// Applies whatever comes, until it is dropped.
+    pub(crate) async fn run(mut self) -> anyhow::Result<Infallible> {
+        loop {
+            self.step().await?;
+        }
     }
 
     async fn arrived(&mut self) -> anyhow::Result<Vec<Message>> {

@@ -7,6 +7,7 @@ mod growth;
 mod hot;
 mod http;
 mod intake;
+mod lag;
 mod old;
 mod open;
 
@@ -47,10 +48,11 @@ pub(crate) enum Own {
     /// The same as `Http`, while the read models are folded.
     HttpFolded,
     Old,
+    Lag,
     Growth,
 }
 
-pub(crate) const ROWS: [Spec; 21] = [
+pub(crate) const ROWS: [Spec; 22] = [
     closed("command.c1", 1, 1, Limit::Singles, limit(0.85)),
     closed("command.c16", 1, 16, Limit::Singles, relay_and_raw(0.80, 0.80)),
     closed("command.c64", 1, 64, Limit::Singles, relay_and_raw(0.80, 1.5)),
@@ -72,6 +74,7 @@ pub(crate) const ROWS: [Spec; 21] = [
     other("projection.lanes2", Kind::Anew(Anew::Lanes), Must::NOTHING),
     other("projection.proof_cost", Kind::Anew(Anew::ProofCost), at_most(1.03)),
     other("projection.growth", Kind::Own(Own::Growth), limit(0.8)),
+    other("lag", Kind::Own(Own::Lag), p50_and_p99(1.5, 2.0)),
 ];
 
 const fn closed(name: &'static str, servers: usize, callers: usize, raw: Limit, must: Must) -> Spec {
@@ -92,6 +95,11 @@ const fn relay_and_raw(relay: f64, raw: f64) -> Must {
 
 const fn at_most(most: f64) -> Must {
     Must { ratio_at_most: Some(most), ..Must::NOTHING }
+}
+
+/// With every row seen.
+const fn p50_and_p99(p50: f64, p99: f64) -> Must {
+    Must { p99_ratio_at_most: Some(p99), missing_at_most: Some(0), ..at_most(p50) }
 }
 
 const fn times_shortest(most: f64) -> Must {
@@ -138,6 +146,7 @@ pub(crate) async fn measure(bench: &mut Bench, wanted: &[&Spec]) -> anyhow::Resu
         let row = match own {
             Own::HttpFolded => http::measure_folded(bench, spec).await?,
             Own::Old => old::measure(bench, spec).await?,
+            Own::Lag => lag::measure(bench, spec).await?,
             Own::Growth => growth::measure(bench, spec).await?,
         };
         bench.finish(row.held_to(spec.must))?;
