@@ -26,6 +26,7 @@ pub use cluster::Cluster;
 pub use cutter::Cutter;
 pub use folded::until_folded;
 pub use history::History;
+pub use postgres::Memory;
 pub use services::{InProcess, Processes, Service};
 pub use wait::{eventually, eventually_within};
 pub use workers::Workers;
@@ -47,14 +48,21 @@ impl World {
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let nats = Cluster::single(NatsOptions::new(folder.path().join("nats"))).await;
-        Self::migrated(nats, folder, None).await
+        Self::migrated(nats, Memory::Forgetful, folder, None).await
+    }
+
+    /// The same with a Postgres that writes to disk before it says that a transaction is committed.
+    pub async fn start_durable() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let nats = Cluster::single(NatsOptions::new(folder.path().join("nats"))).await;
+        Self::migrated(nats, Memory::Durable, folder, None).await
     }
 
     /// Three nats-servers, the log on each of them.
     pub async fn start_replicated() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let nats = Cluster::of_three(&folder.path().join("nats")).await;
-        let world = Self::migrated(nats, folder, None).await;
+        let world = Self::migrated(nats, Memory::Forgetful, folder, None).await;
         let client = event_log::connect(&world.nats.url(), "test").await.expect("connects");
         world.nats.until_current(&client).await;
         world
@@ -65,7 +73,7 @@ impl World {
         let folder = tempfile::tempdir().expect("a folder");
         let options = NatsOptions { sync_always: false, ..NatsOptions::new(folder.path().join("nats")) };
         let nats = Cluster::single(options).await;
-        Self::migrated(nats, folder, Some("relaxed")).await
+        Self::migrated(nats, Memory::Forgetful, folder, Some("relaxed")).await
     }
 
     /// One nats-server, and a Postgres that this test may kill.
@@ -76,8 +84,8 @@ impl World {
         Self::migrated_on(nats, folder, None, databases, Some(postgres)).await
     }
 
-    async fn migrated(nats: Cluster, folder: TempDir, durability: Option<&'static str>) -> Self {
-        Self::migrated_on(nats, folder, durability, postgres::fresh().await, None).await
+    async fn migrated(nats: Cluster, memory: Memory, folder: TempDir, durability: Option<&'static str>) -> Self {
+        Self::migrated_on(nats, folder, durability, postgres::fresh_on(memory).await, None).await
     }
 
     async fn migrated_on(

@@ -19,15 +19,17 @@ pub(crate) const WARM_UP: Duration = Duration::from_millis(500);
 
 pub(crate) struct Bench {
     pub(crate) timed: Duration,
+    /// Guests of the larger of two sites.
+    pub(crate) guests: usize,
     pub(crate) progress: Progress,
     rows: Vec<Row>,
     results: Results,
 }
 
 impl Bench {
-    pub(crate) fn new(timed: Duration, measurements: usize) -> anyhow::Result<Self> {
+    pub(crate) fn new(timed: Duration, guests: usize, measurements: usize) -> anyhow::Result<Self> {
         let progress = Progress::start(measurements as u64);
-        Ok(Self { timed, progress, rows: Vec::new(), results: Results::read()? })
+        Ok(Self { timed, guests, progress, rows: Vec::new(), results: Results::read()? })
     }
 
     /// Measures a closed loop.
@@ -53,16 +55,16 @@ impl Bench {
         self.checked(stored, load::closed_over_http(callers, &turns, contestant, window)).await
     }
 
-    /// Measures an open loop of `rate` requests a second.
+    /// Measures an open loop of `rate` requests a second; `stored` counts the commits of the contestant.
     pub(crate) async fn open(
         &self,
-        site: &Site,
+        window: Window,
         load: &Load,
         contestant: &Arc<dyn Contestant>,
         rate: f64,
+        stored: impl AsyncFn() -> anyhow::Result<u64>,
     ) -> anyhow::Result<Sample> {
-        let window = Window::from_now(WARM_UP, self.timed);
-        self.checked(async || site.last_position().await, load::open(load, contestant, window, rate)).await
+        self.checked(stored, load::open(load, contestant, window, rate)).await
     }
 
     /// Nothing counts that is not stored.
@@ -99,12 +101,25 @@ impl Bench {
 
 /// Under what conditions a row was measured, as a sentence.
 pub(crate) fn conditions(bench: &Bench, site: &Site, what: &str) -> String {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let servers =
         if site.servers == 1 { "one nats-server".to_owned() } else { format!("{} nats-servers", site.servers) };
     format!(
-        "median of {ROUNDS} rounds, {what}; {:?} each after {WARM_UP:?} of warm-up, contestants in turn; {cores} cores for \
+        "median of {ROUNDS} rounds, {what}; {:?} each after {WARM_UP:?} of warm-up, contestants in turn; {} cores for \
          callers, service, {servers} and Postgres together; fsync before every answer",
-        bench.timed
+        bench.timed,
+        cores()
     )
+}
+
+/// The same of read models that are folded.
+pub(crate) fn conditions_of_folding(rounds: usize, what: &str) -> String {
+    format!(
+        "median of {rounds} rounds, {what}; contestants in turn; {} cores for worker, bench, one nats-server and Postgres \
+         together; fsync before every answer and every commit of Postgres",
+        cores()
+    )
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -21,7 +21,7 @@ use tokio_postgres::types;
 use crate::child;
 use crate::contestant::FSYNC;
 use crate::contestant::http::IDEMPOTENCY_KEY;
-pub(crate) use pool::{CONNECTIONS, Driver, connect};
+pub(crate) use pool::{CONNECTIONS, Driver, connect, prove};
 use pool::{Connection, Pool};
 
 /// Where it is told which database it has.

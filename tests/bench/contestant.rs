@@ -3,6 +3,8 @@
 pub(crate) mod batches;
 pub(crate) mod command;
 pub(crate) mod http;
+pub(crate) mod noted;
+pub(crate) mod plain;
 pub(crate) mod raw;
 pub(crate) mod relay;
 
@@ -35,8 +37,8 @@ pub(crate) struct Request {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Stored, and on disk.
-    Accepted,
+    /// Stored at this position, and on disk.
+    Accepted(u64),
     /// Not stored; to be asked again.
     Overloaded,
 }
@@ -91,5 +93,5 @@ fn accepted(reply: &[u8]) -> anyhow::Result<Verdict> {
     let text = || format!("no reply: {}", String::from_utf8_lossy(reply));
     let Answer { position, durability, replayed } = serde_json::from_slice(reply).with_context(text)?;
     ensure!(position > 0 && durability == FSYNC && !replayed, "not a fresh commit on disk: {}", text());
-    Ok(Verdict::Accepted)
+    Ok(Verdict::Accepted(position))
 }

@@ -1,18 +1,25 @@
 //! `make bench`: what the service does in a second, beside what the same machine could do at most.
 
+mod atomic;
 mod bench;
 mod by_hand;
 mod child;
 mod contestant;
+mod cpu;
+mod deed;
 mod field;
 mod figures;
+mod folding;
 mod load;
+mod plain;
 mod progress;
+mod raw_loop;
 mod relay;
 mod results;
 mod row;
 mod rows;
 mod site;
+mod span;
 mod table;
 
 use std::path::PathBuf;
@@ -35,6 +42,9 @@ struct Args {
     /// Timed seconds of each measurement
     #[arg(long, env = "KEEPSAKE_BENCH_SECONDS", default_value_t = 3.0)]
     seconds: f64,
+    /// Guests of the larger site of `projection.growth`; fewer make a trial run short
+    #[arg(long, env = "KEEPSAKE_BENCH_GUESTS", default_value_t = 1_000_000)]
+    guests: usize,
     /// Lists the rows and ends
     #[arg(long)]
     list: bool,
@@ -79,8 +89,8 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     let wanted: Vec<&Spec> = ROWS.iter().filter(|spec| spec.is_named_by(&args.rows)).collect();
     ensure!(!wanted.is_empty(), "no row is named {}: --list shows them", args.rows.join(", "));
     let measurements = wanted.iter().map(|spec| spec.measurements()).sum();
-    let mut bench = Bench::new(Duration::from_secs_f64(args.seconds), measurements)?;
-    rows::measure(&mut bench, &wanted).await?;
+    let mut bench = Bench::new(Duration::from_secs_f64(args.seconds), args.guests, measurements)?;
+    Box::pin(rows::measure(&mut bench, &wanted)).await?;
     bench.report();
     Ok(())
 }

@@ -13,6 +13,7 @@ pub(crate) struct Rounds {
     pub(crate) raw: Vec<f64>,
     pub(crate) p50_ms: Vec<f64>,
     pub(crate) p99_ms: Vec<f64>,
+    pub(crate) limit_p99_ms: Vec<f64>,
     pub(crate) p999_ms: Vec<f64>,
     pub(crate) longest_pause_ms: Vec<f64>,
 }
@@ -23,14 +24,26 @@ pub(crate) struct Must {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ratio_at_least: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ratio_at_most: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) raw_ratio_at_least: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) p99_ratio_at_most: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) missing_at_most: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) times_load_cold_10_at_most: Option<f64>,
 }
 
 impl Must {
-    pub(crate) const NOTHING: Self =
-        Self { ratio_at_least: None, raw_ratio_at_least: None, times_load_cold_10_at_most: None };
+    pub(crate) const NOTHING: Self = Self {
+        ratio_at_least: None,
+        ratio_at_most: None,
+        raw_ratio_at_least: None,
+        p99_ratio_at_most: None,
+        missing_at_most: None,
+        times_load_cold_10_at_most: None,
+    };
 }
 
 /// As it is written to the results; absent figures are left out.
@@ -51,6 +64,14 @@ pub(crate) struct Row {
     pub(crate) p50_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) p99_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit_p99_ms: Option<f64>,
+    /// Of the 99th percentiles, as `ratio` is of the figures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) p99_ratio: Option<f64>,
+    /// Of lag: commands that were accepted and whose rows were never seen, in all rounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) missing: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) p999_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +101,8 @@ impl Row {
             raw_ratio: median_ratio(&rounds.ours, &rounds.raw).map(rounded),
             p50_ms: figure(&rounds.p50_ms),
             p99_ms: figure(&rounds.p99_ms),
+            limit_p99_ms: figure(&rounds.limit_p99_ms),
+            p99_ratio: median_ratio(&rounds.p99_ms, &rounds.limit_p99_ms).map(rounded),
             p999_ms: figure(&rounds.p999_ms),
             longest_pause_ms: figure(&rounds.longest_pause_ms),
             conditions,
@@ -97,7 +120,10 @@ impl Row {
             most.is_none_or(|most| figure.is_some_and(|figure| figure <= most))
         };
         let met = at_least(self.ratio, must.ratio_at_least)
+            && at_most(self.ratio, must.ratio_at_most)
             && at_least(self.raw_ratio, must.raw_ratio_at_least)
+            && at_most(self.p99_ratio, must.p99_ratio_at_most)
+            && at_most(self.missing.map(f64::from), must.missing_at_most.map(f64::from))
             && at_most(self.times_load_cold_10, must.times_load_cold_10_at_most);
         Self { must: Some(must), met: Some(met), ..self }
     }

@@ -1,10 +1,13 @@
 //! Every row there is, and what it must reach.
 
+mod anew;
 mod closed;
 mod cold;
+mod growth;
 mod hot;
 mod http;
 mod intake;
+mod lag;
 mod old;
 mod open;
 
@@ -12,6 +15,7 @@ use crate::bench::{Bench, ROUNDS};
 use crate::field::Field;
 use crate::row::Must;
 use crate::site::Site;
+use anew::Anew;
 pub(crate) use closed::{Closed, Limit};
 
 pub(crate) struct Spec {
@@ -31,15 +35,24 @@ pub(crate) enum Kind {
     Http,
     /// A backlog of the durable intake.
     Intake,
-    /// The same as `Http`, on a site of its own whose read models are folded.
-    HttpFolded,
-    /// On a site of its own.
-    Old,
     /// The first command on a guest with so many events.
     Cold(usize),
+    /// On a site of its own.
+    Own(Own),
+    /// On the site whose read models are made anew.
+    Anew(Anew),
 }
 
-pub(crate) const ROWS: [Spec; 17] = [
+#[derive(Clone, Copy)]
+pub(crate) enum Own {
+    /// The same as `Http`, while the read models are folded.
+    HttpFolded,
+    Old,
+    Lag,
+    Growth,
+}
+
+pub(crate) const ROWS: [Spec; 22] = [
     closed("command.c1", 1, 1, Limit::Singles, limit(0.85)),
     closed("command.c16", 1, 16, Limit::Singles, relay_and_raw(0.80, 0.80)),
     closed("command.c64", 1, 64, Limit::Singles, relay_and_raw(0.80, 1.5)),
@@ -48,15 +61,20 @@ pub(crate) const ROWS: [Spec; 17] = [
     other("command.hot", Kind::Hot, Must::NOTHING),
     other("command.open70", Kind::Open, Must::NOTHING),
     other("command.http.c64", Kind::Http, limit(1.5)),
-    other("command.http.folded.c64", Kind::HttpFolded, Must::NOTHING),
+    other("command.http.folded.c64", Kind::Own(Own::HttpFolded), Must::NOTHING),
     other("intake.drain", Kind::Intake, Must::NOTHING),
-    other("command.old", Kind::Old, limit(0.9)),
+    other("command.old", Kind::Own(Own::Old), limit(0.9)),
     other("load.cold.10", Kind::Cold(10), Must::NOTHING),
     other("load.cold.1000", Kind::Cold(1_000), Must::NOTHING),
     other("load.cold.10000", Kind::Cold(10_000), times_shortest(2.0)),
     closed("command.r3.c1", 3, 1, Limit::Singles, Must::NOTHING),
     closed("command.r3.c64", 3, 64, Limit::Singles, Must::NOTHING),
     closed("command.r3.c1000", 3, 1_000, Limit::Batches, Must::NOTHING),
+    other("projection.rebuild", Kind::Anew(Anew::Rebuild), limit(0.8)),
+    other("projection.lanes2", Kind::Anew(Anew::Lanes), Must::NOTHING),
+    other("projection.proof_cost", Kind::Anew(Anew::ProofCost), at_most(1.03)),
+    other("projection.growth", Kind::Own(Own::Growth), limit(0.8)),
+    other("lag", Kind::Own(Own::Lag), p50_and_p99(1.5, 2.0)),
 ];
 
 const fn closed(name: &'static str, servers: usize, callers: usize, raw: Limit, must: Must) -> Spec {
@@ -75,6 +93,15 @@ const fn relay_and_raw(relay: f64, raw: f64) -> Must {
     Must { raw_ratio_at_least: Some(raw), ..limit(relay) }
 }
 
+const fn at_most(most: f64) -> Must {
+    Must { ratio_at_most: Some(most), ..Must::NOTHING }
+}
+
+/// With every row seen.
+const fn p50_and_p99(p50: f64, p99: f64) -> Must {
+    Must { p99_ratio_at_most: Some(p99), missing_at_most: Some(0), ..at_most(p50) }
+}
+
 const fn times_shortest(most: f64) -> Must {
     Must { times_load_cold_10_at_most: Some(most), ..Must::NOTHING }
 }
@@ -91,31 +118,40 @@ impl Spec {
     pub(crate) fn measurements(&self) -> usize {
         match self.kind {
             Kind::Closed(_) => ROUNDS * 3,
-            Kind::Http | Kind::HttpFolded | Kind::Old => ROUNDS * 2,
+            Kind::Http | Kind::Own(_) => ROUNDS * 2,
             Kind::Hot | Kind::Open | Kind::Intake | Kind::Cold(_) => ROUNDS,
+            Kind::Anew(anew) => anew.measurements(),
+        }
+    }
+
+    /// On how many servers of the rows that share a site, if it is one of them.
+    fn shares(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Closed(_) | Kind::Hot | Kind::Open | Kind::Http | Kind::Intake | Kind::Cold(_) => Some(self.servers),
+            Kind::Own(_) | Kind::Anew(_) => None,
         }
     }
 }
 
 /// Measures all of these rows, those on as many servers on one site.
 pub(crate) async fn measure(bench: &mut Bench, wanted: &[&Spec]) -> anyhow::Result<()> {
-    let on_its_own = |spec: &&&Spec| matches!(spec.kind, Kind::Old | Kind::HttpFolded);
-    let (alone, others): (Vec<&Spec>, Vec<&Spec>) = wanted.iter().partition(on_its_own);
     for servers in [1, 3] {
-        let here: Vec<&Spec> = others.iter().filter(|spec| spec.servers == servers).copied().collect();
+        let here: Vec<&Spec> = wanted.iter().filter(|spec| spec.shares() == Some(servers)).copied().collect();
         if !here.is_empty() {
             measure_on(bench, Site::start(servers).await?, &here).await?;
         }
     }
-    for spec in alone {
-        let site = Site::start(spec.servers).await?;
-        if matches!(spec.kind, Kind::HttpFolded) {
-            http::measure_folded(bench, site, spec).await?;
-        } else {
-            old::measure(bench, site, spec).await?;
-        }
+    for spec in wanted {
+        let Kind::Own(own) = spec.kind else { continue };
+        let row = match own {
+            Own::HttpFolded => http::measure_folded(bench, spec).await?,
+            Own::Old => old::measure(bench, spec).await?,
+            Own::Lag => lag::measure(bench, spec).await?,
+            Own::Growth => growth::measure(bench, spec).await?,
+        };
+        bench.finish(row.held_to(spec.must))?;
     }
-    Ok(())
+    anew::measure(bench, wanted).await
 }
 
 /// What a row needs is prepared when the first such row comes.
@@ -132,7 +168,7 @@ async fn measure_on(bench: &mut Bench, mut site: Site, wanted: &[&Spec]) -> anyh
             Kind::Open => open::measure(bench, &site, field, spec).await?,
             Kind::Http => http::measure(bench, &site, spec).await?,
             Kind::Intake => intake::measure(bench, &mut site, field, spec).await?,
-            Kind::Cold(_) | Kind::Old | Kind::HttpFolded => continue,
+            Kind::Cold(_) | Kind::Own(_) | Kind::Anew(_) => continue,
         };
         bench.finish(row.held_to(spec.must))?;
     }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use async_nats::{Client, jetstream};
 use bytes::Bytes;
-use event_log::stream;
 use keepsake_cli::commander::{self, Outcome};
 use keepsake_tests::harness::{Processes, Service, World};
 use proto::Reply;
@@ -36,7 +35,15 @@ pub(crate) struct Site {
 impl Site {
     /// Starts it with one tenant and nobody in it, on one server or on three.
     pub(crate) async fn start(servers: usize) -> anyhow::Result<Self> {
-        let world = if servers == 1 { World::start().await } else { World::start_replicated().await };
+        Self::of(if servers == 1 { World::start().await } else { World::start_replicated().await }, servers).await
+    }
+
+    /// The same on one server, with a Postgres that has on disk what it says is committed.
+    pub(crate) async fn start_durable() -> anyhow::Result<Self> {
+        Self::of(World::start_durable().await, 1).await
+    }
+
+    async fn of(world: World, servers: usize) -> anyhow::Result<Self> {
         let processes = Processes::start_only(&world, &[Service::Command]).await;
         let mut clients = Vec::new();
         for _ in 0..CONNECTIONS {
@@ -72,7 +79,13 @@ impl Site {
 
     /// Position of the log's last commit.
     pub(crate) async fn last_position(&self) -> anyhow::Result<u64> {
-        Ok(stream::info(self.client()).await?.last_position)
+        self.last_position_of(LOG_STREAM).await
+    }
+
+    /// The same of any stream.
+    pub(crate) async fn last_position_of(&self, stream: &str) -> anyhow::Result<u64> {
+        let stream = jetstream::new(self.client().clone()).get_stream(stream).await?;
+        Ok(stream.cached_info().state.last_sequence)
     }
 
     /// Where the service answers HTTP.
@@ -96,13 +109,32 @@ impl Site {
 
     /// Starts projection-workers, which fold from then on.
     pub(crate) async fn start_folding(&mut self) {
-        self.processes.start_one(Service::Projections).await;
+        self.start_folding_with(&[]).await;
+    }
+
+    /// The same with further settings.
+    pub(crate) async fn start_folding_with(&mut self, settings: &[(&str, &str)]) {
+        self.processes.start_one_with(Service::Projections, settings).await;
+    }
+
+    pub(crate) async fn stop_folding(&mut self) {
+        self.processes.kill(Service::Projections).await;
+    }
+
+    /// Process id of projection-workers.
+    pub(crate) fn worker(&self) -> u32 {
+        self.processes.pid(Service::Projections)
+    }
+
+    /// A connection to the read models, as their administrator.
+    pub(crate) async fn read_admin(&self) -> tokio_postgres::Client {
+        self.world.database.connect(&self.world.database.read_admin).await
     }
 
     /// Waits until the read models hold every commit there is.
     pub(crate) async fn everything_is_folded(&self, progress: &Progress) -> anyhow::Result<()> {
         const FOLDED: &str = "SELECT min(position) FROM keepsake.progress";
-        let database = self.world.database.connect(&self.world.database.read_admin).await;
+        let database = self.read_admin().await;
         let last = self.last_position().await?;
         let filling = progress.filling("folding the read models", last);
         let (mut tick, began) = (tokio::time::interval(LOOK_EVERY), Instant::now());

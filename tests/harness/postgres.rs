@@ -1,4 +1,4 @@
-//! One Postgres for all tests of this run; two databases for each test.
+//! One Postgres for all tests of this run, and one that is durable for what is measured; two databases for each test.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,6 +14,15 @@ use super::tools;
 
 const FOLDER_PREFIX: &str = "keepsake-tests-postgres-";
 const LOGIN_PASSWORD: &str = "test";
+
+/// What a Postgres does with what it commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Keeps it for as long as the machine runs.
+    Forgetful,
+    /// Has it on disk first.
+    Durable,
+}
 
 /// The URLs of one test's databases.
 pub struct Databases {
@@ -39,8 +48,13 @@ impl Databases {
 
 /// URLs of databases nobody used yet; migration creates them.
 pub async fn fresh() -> Databases {
+    fresh_on(Memory::Forgetful).await
+}
+
+/// The same on one of the two.
+pub async fn fresh_on(memory: Memory) -> Databases {
     static TESTS: AtomicU32 = AtomicU32::new(0);
-    let admin = tokio::task::spawn_blocking(admin_url).await.expect("Postgres starts");
+    let admin = tokio::task::spawn_blocking(move || admin_url(memory)).await.expect("Postgres starts");
     databases(admin, TESTS.fetch_add(1, Ordering::Relaxed))
 }
 
@@ -50,7 +64,7 @@ pub async fn own(folder: &Path) -> (Postgres, Databases) {
     let folder = folder.join("postgres");
     std::fs::create_dir_all(&folder).expect("a folder");
     std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("ours");
-    let postgres = Postgres::start(&tools(), &options(folder)).await.expect("Postgres starts");
+    let postgres = Postgres::start(&tools(), &options(folder, Memory::Forgetful)).await.expect("Postgres starts");
     let databases = databases(postgres.admin_url().to_owned(), 0);
     (postgres, databases)
 }
@@ -74,15 +88,20 @@ fn databases(admin: String, test: u32) -> Databases {
 }
 
 /// Starts Postgres on a thread that outlives every single test; its guard ends it with this process.
-fn admin_url() -> String {
-    static URL: OnceLock<String> = OnceLock::new();
-    URL.get_or_init(|| {
+fn admin_url(memory: Memory) -> String {
+    static FORGETFUL: OnceLock<String> = OnceLock::new();
+    static DURABLE: OnceLock<String> = OnceLock::new();
+    let url = match memory {
+        Memory::Forgetful => &FORGETFUL,
+        Memory::Durable => &DURABLE,
+    };
+    url.get_or_init(|| {
         let (started, url) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let folder = folder();
-                let postgres = Postgres::start(&tools(), &options(folder)).await.expect("Postgres starts");
+                let postgres =
+                    Postgres::start(&tools(), &options(folder(memory), memory)).await.expect("Postgres starts");
                 started.send(postgres.admin_url().to_owned()).expect("the test waits");
                 std::future::pending::<()>().await;
             });
@@ -93,7 +112,7 @@ fn admin_url() -> String {
 }
 
 /// A folder of this process, which cannot remove it at its end: the next run does.
-fn folder() -> PathBuf {
+fn folder(memory: Memory) -> PathBuf {
     let all = std::env::temp_dir();
     for entry in std::fs::read_dir(&all).expect("a folder").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -104,15 +123,25 @@ fn folder() -> PathBuf {
         }
     }
     let folder = all.join(format!("{FOLDER_PREFIX}{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    // Postgres runs under another account when the tests run as root.
-    std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("ours");
-    folder
+    let of_one = folder.join(match memory {
+        Memory::Forgetful => "forgetful",
+        Memory::Durable => "durable",
+    });
+    std::fs::create_dir_all(&of_one).expect("a folder");
+    for folder in [folder, of_one.clone()] {
+        // Postgres runs under another account when the tests run as root.
+        std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("ours");
+    }
+    of_one
 }
 
 /// Tests run side by side, each with the pools of three services.
-fn options(folder: PathBuf) -> PostgresOptions {
-    let mut options = PostgresOptions::for_tests(folder, LOGIN_PASSWORD.to_owned());
+fn options(folder: PathBuf, memory: Memory) -> PostgresOptions {
+    let password = LOGIN_PASSWORD.to_owned();
+    let mut options = match memory {
+        Memory::Forgetful => PostgresOptions::for_tests(folder, password),
+        Memory::Durable => PostgresOptions::new(folder, password),
+    };
     options.settings.push(("max_connections".to_owned(), "400".to_owned()));
     options
 }

@@ -119,10 +119,16 @@ impl Processes {
 
     /// Starts a service and waits until it is ready.
     pub async fn start_one(&mut self, service: Service) {
+        self.start_one_with(service, &[]).await;
+    }
+
+    /// The same with further settings, for this start alone.
+    pub async fn start_one_with(&mut self, service: Service, settings: &[(&str, &str)]) {
         let log = std::fs::File::options().create(true).append(true).open(self.log(service)).expect("a log");
         let child = Command::new(keepsake())
             .args(["serve", service.name()])
             .envs(&self.environments[&service])
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
@@ -141,6 +147,11 @@ impl Processes {
     pub async fn kill(&mut self, service: Service) {
         let mut child = self.children.remove(&service).expect("it runs");
         child.kill().await.expect("it is ours to kill");
+    }
+
+    /// Of a service that runs.
+    pub fn pid(&self, service: Service) -> u32 {
+        self.children.get(&service).and_then(Child::id).expect("it runs")
     }
 
     pub fn url(&self, service: Service) -> String {

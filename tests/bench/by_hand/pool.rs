@@ -91,11 +91,11 @@ impl Pool {
 }
 
 /// An answer to a commit means that it is on disk.
-async fn prove(client: &Client) -> anyhow::Result<()> {
+pub(crate) async fn prove(client: &Client) -> anyhow::Result<()> {
     for setting in ["fsync", "synchronous_commit", "full_page_writes"] {
         let shown = client.query_one(&format!("SHOW {setting}"), &[]).await?;
         let value: &str = shown.try_get(0)?;
-        ensure!(value == "on", "the Postgres of the service by hand has {setting} = {value}");
+        ensure!(value == "on", "the Postgres of the benchmark has {setting} = {value}");
     }
     Ok(())
 }

@@ -45,8 +45,9 @@ impl Contestant for Raw {
     }
 
     fn judge(&self, owner: usize, answer: &Message) -> anyhow::Result<Verdict> {
-        self.stored(owner, position(answer)?);
-        Ok(Verdict::Accepted)
+        let position = position(answer, LOG_STREAM)?;
+        self.stored(owner, position);
+        Ok(Verdict::Accepted(position))
     }
 }
 
@@ -60,14 +61,14 @@ pub(crate) fn log_subjects(tenant: &str, owners: usize) -> anyhow::Result<Vec<Lo
     (0..owners).map(subject).collect()
 }
 
-/// Where the stream stored a message.
-pub(super) fn position(answer: &Message) -> anyhow::Result<u64> {
+/// Where a stream stored a message.
+pub(super) fn position(answer: &Message, stream: &str) -> anyhow::Result<u64> {
     if let Some(status) = answer.status {
         bail!("the stream took nothing: {status}");
     }
     let text = || format!("the stream refused: {}", String::from_utf8_lossy(&answer.payload));
     let ack: PubAck = serde_json::from_slice(&answer.payload).with_context(text)?;
-    if ack.stream != LOG_STREAM || ack.seq == 0 || ack.error.is_some() {
+    if ack.stream != stream || ack.seq == 0 || ack.error.is_some() {
         bail!(text());
     }
     Ok(ack.seq)

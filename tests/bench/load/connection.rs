@@ -131,7 +131,7 @@ impl Connection {
         let place: usize = place.context("an answer to nobody")?;
         let Caller { owner, since, .. } = self.callers.get(place).context("an answer to nobody")?;
         match self.contestant.judge(*owner, answer)? {
-            Verdict::Accepted => {
+            Verdict::Accepted(_) => {
                 let answered = Answered { at: micros(self.started.elapsed()), took: micros(since.elapsed()) };
                 self.heard.answered.push(answered);
                 self.done.fetch_add(1, Ordering::Relaxed);

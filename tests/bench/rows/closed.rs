@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::Spec;
+use crate::atomic::BATCH;
 use crate::bench::{Bench, ROUNDS, WARM_UP, conditions};
 use crate::contestant::Contestant;
-use crate::contestant::batches::{BATCH, Batches};
+use crate::contestant::batches::Batches;
 use crate::contestant::raw::Raw;
 use crate::field::{Field, OWNERS};
 use crate::load::{Load, Sample, round};

@@ -55,9 +55,9 @@ pub(super) async fn measure(bench: &mut Bench, site: &mut Site, wanted: &[&Spec]
 
 /// The sizes of the wanted rows, the shortest first and in any case.
 async fn sizes<'a>(bench: &Bench, site: &Site, wanted: &[&'a Spec]) -> anyhow::Result<Vec<Size<'a>>> {
-    let cold = |spec: &&'a Spec| match spec.kind {
-        Kind::Cold(events) => Some((events, Some(*spec))),
-        Kind::Closed(_) | Kind::Hot | Kind::Open | Kind::Http | Kind::HttpFolded | Kind::Intake | Kind::Old => None,
+    let cold = |spec: &&'a Spec| {
+        let Kind::Cold(events) = spec.kind else { return None };
+        Some((events, Some(*spec)))
     };
     let mut wanted: Vec<(usize, Option<&'a Spec>)> = wanted.iter().filter_map(cold).collect();
     if wanted.first().is_some_and(|(events, _)| *events != SHORTEST) {

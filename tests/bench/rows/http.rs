@@ -19,13 +19,12 @@ use peer::Peer;
 const CALLERS: usize = 64;
 
 /// On a site of its own, whose workers fold all the while: both contestants bring the guest's row up to date.
-pub(super) async fn measure_folded(bench: &mut Bench, mut site: Site, spec: &Spec) -> anyhow::Result<()> {
+pub(super) async fn measure_folded(bench: &Bench, spec: &Spec) -> anyhow::Result<Row> {
+    let mut site = Site::start(spec.servers).await?;
     site.start_folding().await;
     let register: Arc<dyn Contestant> = Arc::new(Commands::register(0..OWNERS));
     fill(&site, &register, OWNERS, "registering guests", &bench.progress).await?;
-    let row = compare(bench, &site, spec, "our read models are folded meanwhile, by workers that share the processor")
-        .await?;
-    bench.finish(row.held_to(spec.must))
+    compare(bench, &site, spec, "our read models are folded meanwhile, by workers that share the processor").await
 }
 
 /// The guests of the service are those of the field.

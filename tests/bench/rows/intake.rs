@@ -3,15 +3,16 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use async_nats::header;
+use async_nats::Subject;
 use event_log::intake;
 use proto::subject::CommandSubject;
 
 use super::Spec;
 use super::closed::figure_of;
+use crate::atomic::{self, BATCH};
 use crate::bench::{Bench, ROUNDS, conditions};
-use crate::contestant::Contestant as _;
 use crate::contestant::command::{Commands, TENANT};
+use crate::contestant::{Contestant as _, Request};
 use crate::field::{Field, OWNERS};
 use crate::figures;
 use crate::progress::Progress;
@@ -21,8 +22,6 @@ use crate::site::Site;
 const BACKLOG: usize = 200_000;
 const COMPARED_TO: &str = "command.c1000";
 const CALLERS: usize = 1_000;
-/// As many as one atomic batch may hold.
-const BATCH: usize = 1_000;
 /// What is carried out before the clock starts: the service has to take hold of the intake first.
 const WARM_UP: u64 = 10_000;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -57,22 +56,15 @@ async fn fill(site: &Site, progress: &Progress) -> anyhow::Result<()> {
     let filling = progress.filling("filling the intake", BACKLOG as u64);
     let commands = Commands::record(0..OWNERS);
     let subject = format!("cmd.{TENANT}.interactions.record");
-    let subject = CommandSubject::parse(&subject)?.durable();
+    let subject = Subject::from(CommandSubject::parse(&subject)?.durable());
     for first in (0..BACKLOG).step_by(BATCH) {
-        let id = runtime::clock::random_id().simple().to_string();
-        for number in first..first + BATCH {
-            let mut request = commands.request(number % OWNERS);
-            request.headers.insert(header::NATS_BATCH_ID, id.as_str());
-            request.headers.insert(header::NATS_BATCH_SEQUENCE, (number - first + 1).to_string());
-            if number + 1 < first + BATCH {
-                site.client().publish_with_headers(subject.clone(), request.headers, request.body).await?;
-            } else {
-                request.headers.insert(header::NATS_BATCH_COMMIT, header::NATS_BATCH_COMMIT_FINAL);
-                let answer = site.client().request_with_headers(subject.clone(), request.headers, request.body).await?;
-                let answer = String::from_utf8_lossy(&answer.payload).into_owned();
-                ensure!(!answer.contains("\"error\""), "the intake refused a batch: {answer}");
-            }
-        }
+        let requests = (first..first + BATCH).map(|number| {
+            let request = commands.request(number % OWNERS);
+            Request { subject: subject.clone(), ..request }
+        });
+        let answer = atomic::store(site.client(), requests).await?;
+        let answer = String::from_utf8_lossy(&answer.payload).into_owned();
+        ensure!(!answer.contains("\"error\""), "the intake refused a batch: {answer}");
         filling.done().fetch_add(BATCH as u64, std::sync::atomic::Ordering::Relaxed);
     }
     Ok(())

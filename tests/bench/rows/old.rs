@@ -21,7 +21,8 @@ const YOUNG: Range<usize> = 0..OWNERS;
 const OLD: Range<usize> = OWNERS..OWNERS + CALLERS;
 
 /// On a site of its own: the workers that fold what is old could not open the copies that other contestants store.
-pub(super) async fn measure(bench: &mut Bench, mut site: Site, spec: &Spec) -> anyhow::Result<()> {
+pub(super) async fn measure(bench: &Bench, spec: &Spec) -> anyhow::Result<Row> {
+    let mut site = Site::start(spec.servers).await?;
     site.start_folding().await;
     let young = registered(bench, &site, YOUNG).await?;
     let old = registered(bench, &site, OLD).await?;
@@ -44,8 +45,7 @@ pub(super) async fn measure(bench: &mut Bench, mut site: Site, spec: &Spec) -> a
         "{CALLERS} callers, each on one guest with {EARLIER} earlier commands; limit = {CALLERS} callers on {OWNERS} guests with \
          hardly any; the read models are folded meanwhile"
     );
-    let row = Row::new(spec.name, "commands/s", &rounds, conditions(bench, &site, &what));
-    bench.finish(row.held_to(spec.must))
+    Ok(Row::new(spec.name, "commands/s", &rounds, conditions(bench, &site, &what)))
 }
 
 /// Registers the guests of these numbers, and answers who records their interactions.

@@ -2,9 +2,9 @@
 
 use super::Spec;
 use super::closed::figure_of;
-use crate::bench::{Bench, ROUNDS, conditions};
+use crate::bench::{Bench, ROUNDS, WARM_UP, conditions};
 use crate::field::{Field, OWNERS};
-use crate::load::{Load, round};
+use crate::load::{Load, Window, round};
 use crate::row::{Rounds, Row};
 use crate::site::Site;
 
@@ -21,7 +21,9 @@ pub(super) async fn measure(bench: &Bench, site: &Site, field: &Field, spec: &Sp
     for number in 1..=ROUNDS {
         let label = format!("{} {number}/{ROUNDS}", spec.name);
         bench.progress.measuring(&label);
-        let sample = bench.open(site, &load, &field.ours, due).await?;
+        let sample = bench
+            .open(Window::from_now(WARM_UP, bench.timed), &load, &field.ours, due, async || site.last_position().await)
+            .await?;
         let pause = sample.longest_pause_ms;
         bench.progress.measured(&format!("{label}: {sample}, longest pause {pause:.1} ms"));
         rounds.ours.push(sample.rate);
