@@ -6,6 +6,7 @@ pub mod cutter;
 pub mod folded;
 pub mod history;
 pub mod log;
+pub mod merge;
 pub mod naive;
 pub mod postgres;
 pub mod rewind;

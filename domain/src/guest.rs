@@ -41,6 +41,8 @@ impl Guest {
             Event::GuestRegistered(GuestRegistered { attributes, .. }) => {
                 self.registration = Some(Registration { attributes: attributes.clone() });
             }
+            // No command merges guests yet, so no decision needs to remember that some were.
+            Event::GuestMerged(_) | Event::GuestAbsorbed(_) => {}
         }
     }
 }

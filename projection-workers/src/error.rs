@@ -40,7 +40,7 @@ pub enum Fault {
     Panicked(String),
     #[error("the commit at position {position} of {owner}, tenant {tenant}, cannot be folded: {reason}")]
     Unfoldable { position: u64, tenant: String, owner: String, reason: Unfoldable },
-    #[error("{projection} wrote {written} of {given} rows: some are ahead of their checkpoint")]
+    #[error("{projection} wrote {written} of {given} rows: some are missing, or ahead of their checkpoint")]
     RowsAhead { projection: &'static str, given: usize, written: u64 },
     #[error("Postgres refused with SQLSTATE {code} {place}")]
     Refused { code: String, place: String },

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use proto::Event;
 use proto::guest::event::Kind as GuestEvent;
-use proto::guest::{GuestRegistered, Identifier};
+use proto::guest::{GuestAbsorbed, GuestMerged, GuestRegistered, Identifier};
 use proto::interactions::InteractionRecorded;
 use proto::interactions::event::Kind as InteractionEvent;
 use proto::subject::{LogSubject, Owner};
@@ -58,6 +58,17 @@ pub(crate) fn identified(position: i64, guest: Owner, identifiers: &[(&str, &str
     let identifiers = identifiers.iter().map(identifier).collect();
     let registered = GuestRegistered { identifiers, ..GuestRegistered::default() };
     commit(position, guest, Event::Guest(GuestEvent::GuestRegistered(registered)))
+}
+
+pub(crate) fn merged(position: i64, survivor: Owner, absorbed: &[Owner]) -> Opened {
+    let absorbed_ids = absorbed.iter().map(Owner::to_string).collect();
+    let merged = GuestMerged { absorbed_ids, merge_id: "mrg_1".to_owned() };
+    commit(position, survivor, Event::Guest(GuestEvent::GuestMerged(merged)))
+}
+
+pub(crate) fn absorbed(position: i64, guest: Owner, survivor: &Owner) -> Opened {
+    let absorbed = GuestAbsorbed { survivor_id: survivor.to_string(), merge_id: "mrg_1".to_owned() };
+    commit(position, guest, Event::Guest(GuestEvent::GuestAbsorbed(absorbed)))
 }
 
 pub(crate) fn interaction(seconds: i64, change: impl FnOnce(&mut InteractionRecorded)) -> InteractionRecorded {

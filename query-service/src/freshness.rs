@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use deadpool_postgres::Pool;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Fault;
@@ -23,7 +24,7 @@ const PAUSE_AFTER_FAULT: Duration = Duration::from_millis(200);
 /// How fresh an answer must be, and how long its caller is willing to wait for that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AtLeast {
-    pub(crate) position: Position,
+    position: Position,
     wait: Duration,
 }
 
@@ -38,6 +39,18 @@ impl AtLeast {
         let wait = Duration::from_millis(wait_ms.unwrap_or(DEFAULT_WAIT_MS));
         Ok(Self { position: position.unwrap_or_default(), wait })
     }
+
+    /// Begins now.
+    pub(crate) fn patience(self) -> Patience {
+        Patience { position: self.position, until: Instant::now() + self.wait }
+    }
+}
+
+/// What one request waits for, and until when, however often it has to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    pub(crate) position: Position,
+    until: Instant,
 }
 
 fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Fault> {
@@ -60,11 +73,11 @@ impl Freshness {
     }
 
     /// Returns once everything in `reach` is that far; gives up when the caller's patience, or the process, ends.
-    pub(crate) async fn wait(&self, reach: &Reach, at_least: AtLeast) -> Result<(), Fault> {
-        if at_least.position == Position::default() {
+    pub(crate) async fn wait(&self, reach: &Reach, Patience { position, until }: Patience) -> Result<(), Fault> {
+        if position == Position::default() {
             return Ok(());
         }
-        let far_enough = |known: &Progress| known.reached(reach) >= at_least.position;
+        let far_enough = |known: &Progress| known.reached(reach) >= position;
         if far_enough(&self.known.borrow()) {
             return Ok(());
         }
@@ -72,20 +85,17 @@ impl Freshness {
         let mut known = self.known.subscribe();
         tokio::select! {
             () = self.stop.cancelled() => Err(Fault::Behind),
-            waited = tokio::time::timeout(at_least.wait, known.wait_for(far_enough)) => {
+            waited = tokio::time::timeout_at(until, known.wait_for(far_enough)) => {
                 waited.map(|_| ()).map_err(|_| Fault::Behind)
             }
         }
     }
 
-    /// Refuses a position below what was waited for: what the poller saw was taken back since, by a rebuild. The next request
-    /// waits again.
-    pub(crate) fn confirm(&self, seen: Position, at_least: AtLeast) -> Result<(), Fault> {
-        if seen >= at_least.position {
-            return Ok(());
-        }
+    /// The refusal of a read that saw less than was waited for: what the poller had seen was taken back since, by a rebuild. The
+    /// next request waits again.
+    pub(crate) fn taken_back(&self) -> Fault {
         self.known.send_replace(Progress::default());
-        Err(Fault::Behind)
+        Fault::Behind
     }
 
     /// The one poller: looks at the checkpoints while anybody waits, sleeps while nobody does.

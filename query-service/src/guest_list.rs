@@ -1,4 +1,4 @@
-//! A list of one guest's, newest first: read, filtered and paged the same way whatever it lists.
+//! A list of one guest's and of those it was merged with, newest first: read, filtered and paged the same way whatever it lists.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -16,13 +16,6 @@ use crate::page::{self, Cursor, Cursors, List};
 use crate::parameters::Parameters;
 use crate::read::{Models, Query, Reach, Scope, Snapshot};
 
-const CANONICAL_ID: &str = "
--- canonical_id()
-SELECT canonical_id
-FROM read.identity
-WHERE tenant = $1 AND guest_id = $2
-LIMIT 1";
-
 /// A kind of list. The implementing type is what a request asks of it: its filters.
 pub(crate) trait GuestList: Sized + Send + Sync {
     /// Its cursors are no other list's.
@@ -37,7 +30,7 @@ pub(crate) trait GuestList: Sized + Send + Sync {
     /// The filters as a cursor is bound to them.
     fn filters(&self) -> Vec<Option<&str>>;
 
-    /// Finds at most `limit` rows that come after `after`, or the newest.
+    /// Finds at most `limit` rows of the guest's cluster that come after `after`, or the newest.
     fn query(&self, tenant: &Tenant, guest_id: &str, after: Option<Self::Place>, limit: i64) -> Query;
 
     fn item(row: &Row) -> Result<Self::Item, Fault>;
@@ -93,19 +86,18 @@ pub(crate) async fn read<L: GuestList>(
     let list = List { name: L::NAME, tenant: scope.tenant.as_str(), owner: &guest_id, filters: &filters };
     let after = cursor.map(|cursor| seen::<L>(&service.cursors, &list, &cursor)).transpose()?;
 
-    let identity = Query::new(CANONICAL_ID).with(scope.tenant.to_string()).with(guest_id.clone());
     // One row more than the page takes tells whether there is another page.
     let page = asked.query(&scope.tenant, &guest_id, after, i64::from(limit) + 1);
     let reach = Reach::guest(L::MODELS, &scope.tenant, &guest_id);
-    let Snapshot { as_of, rows: [identity, rows] } = service.reader.read(&scope, reach, [identity, page]).await?;
+    let Snapshot { as_of, canonical_id, rows: [rows], .. } = service.reader.read(&scope, reach, [page]).await?;
 
-    let canonical_id: &str = identity.first().ok_or(Fault::GuestNotFound)?.try_get("canonical_id")?;
+    let canonical_id = canonical_id.ok_or(Fault::GuestNotFound)?;
     let page = Page {
         data: rows.iter().take(limit.into()).map(L::item).collect::<Result<_, _>>()?,
         cursor: cursor_after::<L>(&service.cursors, &list, &rows, limit)?,
         as_of: as_of.to_string(),
     };
-    Answer::as_of(as_of).canonical(&guest_id, canonical_id).respond(&headers, &page)
+    Answer::as_of(as_of).canonical(&guest_id, &canonical_id).respond(&headers, &page)
 }
 
 fn seen<L: GuestList>(cursors: &Cursors, list: &List<'_>, cursor: &str) -> Result<L::Place, Fault> {

@@ -62,13 +62,28 @@ impl Reader {
         queries: [Query; N],
     ) -> Result<Snapshot<N>, Fault> {
         let (reader, scope) = (self.clone(), scope.clone());
-        self.detached(async move {
-            reader.freshness.wait(&reach, scope.at_least).await?;
-            let snapshot = snapshot::take(&reader.pool, &scope.tenant, &reach, &queries).await?;
-            reader.freshness.confirm(snapshot.as_of, scope.at_least)?;
-            Ok(snapshot)
-        })
-        .await
+        self.detached(async move { reader.read_fresh(&scope, reach, &queries).await }).await
+    }
+
+    /// Who was merged with a guest is known only once the guest's own rows are far enough, and those others' rows may be in
+    /// lanes that are not: then the read is done again as soon as these are, too. Each further round takes a partition in.
+    async fn read_fresh<const N: usize>(
+        &self,
+        scope: &Scope,
+        mut reach: Reach,
+        queries: &[Query; N],
+    ) -> Result<Snapshot<N>, Fault> {
+        let patience = scope.at_least.patience();
+        loop {
+            self.freshness.wait(&reach, patience).await?;
+            let snapshot = snapshot::take(&self.pool, &scope.tenant, &reach, queries).await?;
+            if snapshot.as_of >= patience.position {
+                return Ok(snapshot);
+            }
+            if !reach.widen(&snapshot.partitions) {
+                return Err(self.freshness.taken_back());
+            }
+        }
     }
 
     /// Our id of the guest a request names; empty, which finds no rows, when the tenant never registered that identifier.

@@ -19,6 +19,7 @@ mod isolation;
 mod lanes;
 mod log_check;
 mod lost_keys;
+mod merge;
 mod monitoring;
 mod path;
 mod privacy;

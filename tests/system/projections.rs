@@ -4,11 +4,12 @@ mod by_hand;
 mod controls;
 mod load;
 
-use keepsake_tests::harness::{Client, InProcess, World, eventually, naive, rewind, services, until_folded};
+use keepsake_tests::harness::{Client, InProcess, World, eventually, merge, naive, rewind, services, until_folded};
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "tenant",
     "identity",
+    "identity_absorbed",
     "identity_identifier",
     "profile",
     "interaction",
@@ -30,6 +31,12 @@ async fn rows(admin: &tokio_postgres::Client) -> Vec<(String, Vec<String>)> {
 
 async fn write_some(client: &Client) -> String {
     client.provision().await;
+    let twins = [client.register("twin").await.guest_id, client.register("other twin").await.guest_id];
+    for twin in &twins {
+        let record = format!(r#"{{"guest_id":"{twin}","kind":"product.viewed","topic":"twins"}}"#);
+        client.accepted("interactions.record", None, &record).await;
+    }
+    merge::merge(&client.nats, "demo", "twins", &twins[0], &[&twins[1]]).await;
     let mut token = String::new();
     for n in 0..60 {
         let guest = format!("guest-{}", n % 12);

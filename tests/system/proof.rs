@@ -98,8 +98,8 @@ async fn rows_too_few_too_many_and_of_nobody_are_all_found() {
         .await;
     scene
         .damage(
-            "INSERT INTO read.identity (tenant, guest_id, pp, canonical_id, registered_at, position)
-             VALUES ('demo', 'prf_00000000000000000000000000000000', 5, 'prf_00000000000000000000000000000000', now(), 1)",
+            "INSERT INTO read.identity (tenant, guest_id, pp, canonical_id, canonical_pp, registered_at, position)
+             VALUES ('demo', 'prf_00000000000000000000000000000000', 5, 'prf_00000000000000000000000000000000', 5, now(), 1)",
         )
         .await;
     scene

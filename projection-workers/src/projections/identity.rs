@@ -1,4 +1,4 @@
-//! Who is known, and under which identifiers of the callers'.
+//! Who is known, under which identifiers of the callers', and who turned out to be whom.
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::ClientWrapper;
@@ -9,11 +9,14 @@ use proto::guest::event::Kind as GuestEvent;
 use crate::error::{Fault, Unfoldable};
 use crate::open::Opened;
 use crate::projection::{Facets, Projection, column, write};
+use merges::Merges;
+
+mod merges;
 
 const INSERT: &str = "
 -- insert_identities()
-INSERT INTO identity (tenant, guest_id, pp, canonical_id, registered_at, position)
-SELECT tenant, guest_id, pp, guest_id, registered_at, position
+INSERT INTO identity (tenant, guest_id, pp, canonical_id, canonical_pp, registered_at, position)
+SELECT tenant, guest_id, pp, guest_id, pp, registered_at, position
 FROM UNNEST($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::bigint[])
   AS g (tenant, guest_id, pp, registered_at, position)";
 
@@ -26,6 +29,7 @@ SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::smallin
 pub(crate) struct Identity {
     guests: Vec<Registration>,
     identifiers: Vec<Identifier>,
+    merges: Merges,
 }
 
 #[derive(Debug, PartialEq)]
@@ -78,6 +82,8 @@ impl Projection for Identity {
         for event in &commit.events {
             match &event.event {
                 Event::Guest(GuestEvent::GuestRegistered(registered)) => self.register(commit, registered),
+                Event::Guest(GuestEvent::GuestMerged(merged)) => self.merges.merge(commit, merged)?,
+                Event::Guest(GuestEvent::GuestAbsorbed(absorbed)) => self.merges.absorb(commit, absorbed)?,
                 Event::Tenant(_) | Event::Interactions(_) => {}
             }
         }
@@ -99,7 +105,8 @@ impl Projection for Identity {
         let pps = column(&self.identifiers, |known| known.pp);
         let positions = column(&self.identifiers, |known| known.position);
         let columns = [&tenants as _, &guests as _, &namespaces as _, &values as _, &pps as _, &positions as _];
-        write::<Self>(connection, INSERT_IDENTIFIERS, &columns, self.identifiers.len()).await
+        write::<Self>(connection, INSERT_IDENTIFIERS, &columns, self.identifiers.len()).await?;
+        self.merges.flush(connection).await
     }
 }
 

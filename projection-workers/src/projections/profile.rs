@@ -13,7 +13,7 @@ use crate::error::{Fault, Unfoldable};
 use crate::open::{Opened, instant};
 use crate::projection::{Facets, Projection, column, write};
 
-/// LEAST and GREATEST pass over NULL. A version above 0 says that the change is one of the guest facet.
+/// LEAST and GREATEST pass over NULL. A time of registration says that the attributes are given, if only as empty.
 const UPSERT: &str = "
 -- upsert_profiles()
 INSERT INTO profile AS p (tenant, guest_id, pp, attributes, registered_at, interaction_count, first_seen_at,
@@ -23,7 +23,7 @@ FROM UNNEST($1::text[], $2::text[], $3::smallint[], $4::text[], $5::timestamptz[
             $8::timestamptz[], $9::bigint[], $10::bigint[])
   AS g (tenant, guest_id, pp, attributes, registered_at, interaction_count, first_seen_at, last_seen_at, version, position)
 ON CONFLICT (tenant, guest_id) DO UPDATE SET
-  attributes = CASE WHEN excluded.version > 0 THEN excluded.attributes ELSE p.attributes END,
+  attributes = CASE WHEN excluded.registered_at IS NOT NULL THEN excluded.attributes ELSE p.attributes END,
   registered_at = LEAST(p.registered_at, excluded.registered_at),
   interaction_count = p.interaction_count + excluded.interaction_count,
   first_seen_at = LEAST(p.first_seen_at, excluded.first_seen_at),
@@ -80,6 +80,10 @@ impl Projection for Profile {
                     change.registered_at = Some(commit.recorded_at);
                     change.version = commit.version;
                 }
+                // Each guest keeps what is its own; a read combines the rows of those who were merged.
+                Event::Guest(GuestEvent::GuestMerged(_) | GuestEvent::GuestAbsorbed(_)) => {
+                    self.of(commit).version = commit.version;
+                }
                 Event::Interactions(InteractionEvent::InteractionRecorded(recorded)) => {
                     self.of(commit).interacted(recorded)?;
                 }
@@ -124,7 +128,7 @@ pub(super) fn object(json: &str) -> &str {
 #[cfg(test)]
 mod specs {
     use super::*;
-    use crate::given::{RECORDED_AT, fold, guest, interacted, interaction, provisioned, registered};
+    use crate::given::{RECORDED_AT, absorbed, fold, guest, interacted, interaction, merged, provisioned, registered};
 
     fn only(batch: &Profile) -> &Change {
         let [change] = batch.0.values().collect::<Vec<_>>()[..] else { panic!("one guest") };
@@ -148,6 +152,13 @@ mod specs {
         let batch = fold([interacted(9, guest(1), interaction(0, |_| {}))]);
         let change = only(&batch);
         assert_eq!((change.version, &change.attributes, change.registered_at), (0, &None, None));
+    }
+
+    #[test]
+    fn a_merge_changes_the_version_of_either_guest_and_nothing_else() {
+        let batch: Profile = fold([merged(5, guest(1), &[guest(2)]), absorbed(6, guest(2), &guest(1))]);
+        let changes = column(batch.0.values(), |change| (change.version, change.position, &change.attributes));
+        assert_eq!(changes, [(1, 5, &None), (1, 6, &None)]);
     }
 
     #[test]

@@ -52,6 +52,12 @@ impl Entry {
             Event::Guest(GuestEvent::GuestRegistered(registered)) => {
                 Some(Self { occurred_at: commit.recorded_at, summary: namespaces(registered) })
             }
+            Event::Guest(GuestEvent::GuestMerged(merged)) => {
+                Some(Self { occurred_at: commit.recorded_at, summary: json!({ "absorbed_ids": merged.absorbed_ids }) })
+            }
+            Event::Guest(GuestEvent::GuestAbsorbed(absorbed)) => {
+                Some(Self { occurred_at: commit.recorded_at, summary: json!({ "survivor_id": absorbed.survivor_id }) })
+            }
             Event::Interactions(InteractionEvent::InteractionRecorded(recorded)) => Some(Self {
                 occurred_at: instant("occurred_at", recorded.occurred_at.as_ref())?,
                 summary: kind_and_topic(recorded),
@@ -128,7 +134,9 @@ mod specs {
     use vault::OpenedEvent;
 
     use super::*;
-    use crate::given::{RECORDED_AT, fold, guest, identified, interacted, interaction, provisioned, try_fold};
+    use crate::given::{
+        RECORDED_AT, absorbed, fold, guest, identified, interacted, interaction, merged, provisioned, try_fold,
+    };
 
     #[test]
     fn an_interaction_is_shown_by_its_kind_and_topic_at_the_callers_time() {
@@ -151,6 +159,15 @@ mod specs {
         let [row] = &batch.0[..] else { panic!("one row") };
         assert_eq!((row.event_type, row.occurred_at), ("GuestRegistered", RECORDED_AT));
         assert_eq!(row.summary, json!({ "identifiers": ["user_id", "email"] }));
+    }
+
+    #[test]
+    fn a_merge_is_shown_on_both_sides_by_the_other_side() {
+        let batch: Timeline = fold([merged(5, guest(1), &[guest(2)]), absorbed(6, guest(2), &guest(1))]);
+        let shown = column(&batch.0, |row| (row.event_type, row.occurred_at, row.summary.clone()));
+        let others = json!({ "absorbed_ids": [guest(2).as_str()] });
+        let survivor = json!({ "survivor_id": guest(1).as_str() });
+        assert_eq!(shown, [("GuestMerged", RECORDED_AT, others), ("GuestAbsorbed", RECORDED_AT, survivor)]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a read depends on: read models, and of each the partitions whose rows it may show.
 
+use std::collections::BTreeSet;
+
 use proto::subject::{LogSubject, Owner, PARTITIONS};
 use runtime::tenant::Tenant;
 
@@ -10,23 +12,33 @@ use crate::position::Position;
 #[derive(Clone, Debug)]
 pub(crate) struct Reach {
     pub(super) models: Models,
+    /// Sorted.
     pub(super) partitions: Vec<i16>,
+    /// Whom the read is about; empty, which is no guest, when it is about everybody.
+    pub(super) guest_id: String,
 }
 
 impl Reach {
-    /// One guest's part, and that of the tenant itself. An id that is none of ours has no rows to be waited for.
+    /// One guest's part, and that of the tenant itself. An id that is none of ours has no rows to be waited for. Whom the guest
+    /// was merged with, only the rows tell: see [`Reach::widen`].
     pub(crate) fn guest(models: Models, tenant: &Tenant, guest_id: &str) -> Self {
         let owners = [Some(Owner::tenant()), Owner::parse_guest(guest_id)];
         let partition = |owner| i16::from(LogSubject::new(tenant.clone(), owner).partition());
-        let mut partitions: Vec<_> = owners.into_iter().flatten().map(partition).collect();
-        // They may fall into the same one, which counts once.
-        partitions.dedup();
-        Self { models, partitions }
+        let partitions: BTreeSet<_> = owners.into_iter().flatten().map(partition).collect();
+        Self { models, partitions: partitions.into_iter().collect(), guest_id: guest_id.to_owned() }
     }
 
     /// Everybody's.
     pub(crate) fn everybody(models: Models) -> Self {
-        Self { models, partitions: (0..i16::from(PARTITIONS)).collect() }
+        Self { models, partitions: (0..i16::from(PARTITIONS)).collect(), guest_id: String::new() }
+    }
+
+    /// Takes the partitions in, too; false when they were in it all along.
+    pub(crate) fn widen(&mut self, partitions: &[i16]) -> bool {
+        let known = self.partitions.len();
+        self.partitions =
+            self.partitions.iter().chain(partitions).copied().collect::<BTreeSet<_>>().into_iter().collect();
+        self.partitions.len() > known
     }
 }
 
@@ -68,7 +80,7 @@ mod tests {
     fn a_read_is_as_far_as_its_slowest_part() {
         let progress =
             Progress(vec![stretch("identity", 0, 63, 7), stretch("profile", 0, 31, 5), stretch("profile", 32, 63, 9)]);
-        let reach = |models, partitions| Reach { models, partitions };
+        let reach = |models, partitions| Reach { models, partitions, guest_id: String::new() };
         assert_eq!(progress.reached(&reach(&["identity", "profile"], vec![3])), Position(5));
         assert_eq!(progress.reached(&reach(&["identity", "profile"], vec![40])), Position(7));
         assert_eq!(progress.reached(&reach(&["profile"], vec![40, 3])), Position(5));
@@ -87,5 +99,13 @@ mod tests {
             beside.take(2_000).any(|partitions| partitions == tenants_own),
             "a guest beside its tenant counts once"
         );
+    }
+
+    #[test]
+    fn a_reach_is_wider_only_by_what_was_not_in_it() {
+        let mut reach = Reach { models: &["profile"], partitions: vec![3, 40], guest_id: String::new() };
+        assert!(!reach.widen(&[40, 3]));
+        assert!(reach.widen(&[40, 7]));
+        assert_eq!(reach.partitions, [3, 7, 40]);
     }
 }

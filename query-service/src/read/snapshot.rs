@@ -8,6 +8,7 @@ use runtime::tenant::Tenant;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use crate::cluster::of_cluster;
 use crate::error::Fault;
 use crate::position::Position;
 use crate::read::reach::{Progress, Reach, Stretch};
@@ -27,12 +28,21 @@ const SCOPE: &str = "
 -- scope()
 SELECT set_config('keepsake.tenant', $1, true)";
 
-const AS_OF: &str = "
--- as_of()
-SELECT CASE WHEN count(*) = cardinality($1::text[]) * cardinality($3::smallint[]) THEN min(position) ELSE 0 END AS position,
-       EXISTS (SELECT FROM read.tenant WHERE tenant = $2) AS tenant_known
+/// Whose rows the other queries may use, and how far all those rows are.
+const AS_OF: &str = of_cluster!(
+    "as_of",
+    ", reach (pp) AS (
+  SELECT unnest($4::smallint[])
+  UNION
+  SELECT pp FROM cluster
+)
+SELECT CASE WHEN count(*) = cardinality($3::text[]) * (SELECT count(*) FROM reach) THEN min(position) ELSE 0 END AS position,
+       ARRAY(SELECT pp FROM reach) AS partitions,
+       (SELECT canonical_id FROM canonical) AS canonical_id,
+       EXISTS (SELECT FROM read.tenant WHERE tenant = $1) AS tenant_known
 FROM keepsake.progress
-WHERE projection = ANY ($1) AND pp = ANY ($3)";
+WHERE projection = ANY ($3) AND pp = ANY (ARRAY(SELECT pp FROM reach))"
+);
 
 const PROGRESS: &str = "
 -- progress()
@@ -70,9 +80,15 @@ impl Query {
     }
 }
 
-/// What a read saw: the position every read model it used has reached, and the rows of each query.
+/// What a read saw.
 pub(crate) struct Snapshot<const N: usize> {
+    /// What every read model has reached in the partitions of everybody whose rows may be in the answer.
     pub(crate) as_of: Position,
+    /// Those partitions.
+    pub(super) partitions: Vec<i16>,
+    /// The id the guest of the reach goes by; `None` when nobody of that id is known.
+    pub(crate) canonical_id: Option<String>,
+    /// Of each query.
     pub(crate) rows: [Vec<Row>; N],
 }
 
@@ -90,7 +106,12 @@ pub(crate) async fn take<const N: usize>(
         return Err(Fault::TenantUnknown);
     }
     let rows = rows.try_into().expect("there are as many results as queries");
-    Ok(Snapshot { as_of: Position(seen.try_get("position")?), rows })
+    Ok(Snapshot {
+        as_of: Position(seen.try_get("position")?),
+        partitions: seen.try_get("partitions")?,
+        canonical_id: seen.try_get("canonical_id")?,
+        rows,
+    })
 }
 
 /// How far every read model is, lane by lane.
@@ -131,7 +152,7 @@ async fn transaction<const N: usize>(
     let (begun, scoped, seen, rows, ended) = join5(
         connection.batch_execute(BEGIN),
         connection.query_one(&scope, &[&tenant]),
-        connection.query_one(&as_of, &[&reach.models, &tenant, &reach.partitions]),
+        connection.query_one(&as_of, &[&tenant, &reach.guest_id, &reach.models, &reach.partitions]),
         join_all(rows),
         connection.batch_execute(COMMIT),
     )

@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 
 use crate::Service;
 use crate::answer::Answer;
+use crate::cluster::of_cluster;
 use crate::error::Fault;
 use crate::guest_path::GuestPath;
 use crate::instant;
@@ -18,24 +19,49 @@ use crate::read::{Models, Query, Reach, Scope, Snapshot};
 
 const MODELS: Models = &["tenant", "identity", "profile"];
 
-const PROFILE: &str = "
--- profile()
-SELECT identity.canonical_id, profile.attributes::text AS attributes, profile.registered_at, profile.interaction_count,
-       profile.first_seen_at, profile.last_seen_at, profile.version,
-       greatest(profile.position, identity.position) AS position
-FROM read.identity
-JOIN read.profile ON profile.tenant = identity.tenant AND profile.guest_id = identity.canonical_id
-WHERE identity.tenant = $1 AND identity.guest_id = $2
-LIMIT 1";
+/// Attributes, version and registration are the canonical guest's own; what was done is everybody's together. The position is
+/// the greatest of all rows that took part, so that the entity tag changes with any of them.
+const PROFILE: &str = of_cluster!(
+    "profile",
+    "SELECT own.attributes::text AS attributes, own.registered_at, own.version, together.*
+FROM canonical
+CROSS JOIN LATERAL (
+  SELECT attributes, registered_at, version
+  FROM read.profile
+  WHERE tenant = $1 AND guest_id = canonical.canonical_id
+  LIMIT 1
+) AS own
+CROSS JOIN (
+  SELECT sum(part.interaction_count)::bigint AS interaction_count, min(part.first_seen_at) AS first_seen_at,
+         max(part.last_seen_at) AS last_seen_at, max(part.position) AS position
+  FROM member CROSS JOIN LATERAL (
+    (SELECT interaction_count, first_seen_at, last_seen_at, position
+     FROM read.profile
+     WHERE tenant = $1 AND guest_id = member.guest_id
+     LIMIT 1)
+    UNION ALL
+    (SELECT 0, NULL, NULL, position
+     FROM read.identity
+     WHERE tenant = $1 AND guest_id = member.guest_id
+     LIMIT 1)
+  ) AS part
+) AS together
+LIMIT 1"
+);
 
-const IDENTIFIERS: &str = "
--- profile_identifiers()
-SELECT namespace, value
-FROM read.identity_identifier
-WHERE tenant = $1
-  AND guest_id = (SELECT canonical_id FROM read.identity WHERE tenant = $1 AND guest_id = $2 LIMIT 1)
+const IDENTIFIERS: &str = of_cluster!(
+    "profile_identifiers",
+    "SELECT known.*
+FROM member CROSS JOIN LATERAL (
+  SELECT namespace, value
+  FROM read.identity_identifier
+  WHERE tenant = $1 AND guest_id = member.guest_id
+  ORDER BY namespace, value
+  LIMIT 1000
+) AS known
 ORDER BY namespace, value
-LIMIT 1000";
+LIMIT 1000"
+);
 
 #[derive(Serialize)]
 struct Profile {
@@ -69,9 +95,11 @@ pub(crate) async fn read(
     let queries =
         [PROFILE, IDENTIFIERS].map(|sql| Query::new(sql).with(scope.tenant.to_string()).with(guest_id.clone()));
     let reach = Reach::guest(MODELS, &scope.tenant, &guest_id);
-    let Snapshot { as_of, rows: [profile, identifiers] } = service.reader.read(&scope, reach, queries).await?;
-    let row = profile.first().ok_or(Fault::GuestNotFound)?;
-    let profile = Profile { identifiers: identifiers_in(&identifiers)?, as_of: as_of.to_string(), ..profile_in(row)? };
+    let Snapshot { as_of, canonical_id, rows: [profile, identifiers], .. } =
+        service.reader.read(&scope, reach, queries).await?;
+    let (canonical_id, row) = canonical_id.zip(profile.first()).ok_or(Fault::GuestNotFound)?;
+    let identifiers = identifiers_in(&identifiers)?;
+    let profile = Profile { guest_id: canonical_id, identifiers, as_of: as_of.to_string(), ..profile_in(row)? };
     let answer = Answer::as_of(as_of).tagged(profile.version, row.try_get("position")?);
     answer.canonical(&guest_id, &profile.guest_id).respond(&headers, &profile)
 }
@@ -80,7 +108,7 @@ fn profile_in(row: &Row) -> Result<Profile, Fault> {
     let instant = |name| -> Result<_, Fault> { Ok(row.try_get::<_, Option<DateTime<Utc>>>(name)?.map(instant::utc)) };
     let attributes: Option<String> = row.try_get("attributes")?;
     Ok(Profile {
-        guest_id: row.try_get("canonical_id")?,
+        guest_id: String::new(),
         identifiers: Vec::new(),
         attributes: RawValue::from_string(attributes.unwrap_or_else(|| "{}".to_owned()))?,
         registered_at: instant("registered_at")?,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
 
+use crate::cluster::of_cluster;
 use crate::error::Fault;
 use crate::guest_list::{GuestList, Place};
 use crate::instant;
@@ -13,16 +14,23 @@ use crate::parameters::Parameters;
 use crate::read::{Models, Query};
 
 /// The type has no index, so one statement serves with and without it.
-const TIMELINE: &str = "
--- timeline()
-SELECT event_id, event_type, occurred_at, recorded_at, position, event_index, summary::text AS summary
-FROM read.timeline
-WHERE tenant = $1
-  AND guest_id = (SELECT canonical_id FROM read.identity WHERE tenant = $1 AND guest_id = $2 LIMIT 1)
-  AND (position, event_index) < ($3, $4)
-  AND ($5::text IS NULL OR event_type = $5)
+/// Each member of the cluster gives its own next page, and the first of all those rows are the page.
+const TIMELINE: &str = of_cluster!(
+    "timeline",
+    "SELECT page.*
+FROM member CROSS JOIN LATERAL (
+  SELECT event_id, event_type, occurred_at, recorded_at, position, event_index, summary::text AS summary
+  FROM read.timeline
+  WHERE tenant = $1
+    AND guest_id = member.guest_id
+    AND (position, event_index) < ($3, $4)
+    AND ($5::text IS NULL OR event_type = $5)
+  ORDER BY position DESC, event_index DESC
+  LIMIT $6
+) AS page
 ORDER BY position DESC, event_index DESC
-LIMIT $6";
+LIMIT $6"
+);
 
 pub(crate) struct Timeline {
     event_type: Option<&'static str>,

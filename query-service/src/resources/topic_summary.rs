@@ -31,6 +31,8 @@ LIMIT 1";
 #[derive(Serialize)]
 struct TopicSummary {
     topic: String,
+    /// Guests who were merged count once each: to count them as one, every absorbed guest of the tenant would have to be looked
+    /// up at every read.
     guest_count: i64,
     interaction_count: i64,
     first_at: Option<String>,
@@ -52,7 +54,7 @@ pub(crate) async fn read(
     parameters.finish()?;
     let topic_key = schema::topic_key(&topic);
     let query = Query::new(SUMMARY).with(scope.tenant.to_string()).with(topic_key.clone());
-    let Snapshot { as_of, rows: [rows] } = service.reader.read(&scope, Reach::everybody(MODELS), [query]).await?;
+    let Snapshot { as_of, rows: [rows], .. } = service.reader.read(&scope, Reach::everybody(MODELS), [query]).await?;
     let summary = summary_in(rows.first().ok_or(Fault::TopicNotFound)?, topic_key, as_of)?;
     Answer::as_of(as_of).respond(&headers, &summary)
 }

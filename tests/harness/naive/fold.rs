@@ -1,40 +1,51 @@
 //! What each event does to each table, told row by row.
 
+mod timeline;
+
 use chrono::{DateTime, Utc};
 use proto::Event;
-use proto::guest::GuestRegistered;
 use proto::guest::event::Kind as GuestEvent;
+use proto::guest::{GuestAbsorbed, GuestMerged, GuestRegistered};
 use proto::interactions::InteractionRecorded;
 use proto::interactions::event::Kind as InteractionEvent;
 use proto::tenant::TenantProvisioned;
 use proto::tenant::event::Kind as TenantEvent;
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::log::{Commit, time};
 use super::table::{Cell, Row, Tables};
+use timeline::Entry;
 
 pub(super) fn fold(tables: &mut Tables, commit: &Commit) {
     let command = row(commit).with("owner", &commit.owner).with("command", command_hash(&commit.command_id));
     tables.insert("command_log", command);
     for (index, event) in commit.events.iter().enumerate() {
+        let event_id = event.id.as_str();
+        let entry = |event_type| Entry { index, event_id, event_type, occurred_at: commit.recorded_at };
         match &event.event {
             Event::Tenant(TenantEvent::TenantProvisioned(provisioned)) => tenant(tables, commit, provisioned),
             Event::Guest(GuestEvent::GuestRegistered(registered)) => {
                 identity(tables, commit, registered);
                 registration(tables, commit, registered);
-                let entry = entry(commit, index, &event.id).with("event_type", "GuestRegistered");
-                let entry = entry.with("occurred_at", commit.recorded_at);
-                tables.insert("timeline", entry.with("summary", &namespaces(registered)));
+                timeline::add(tables, commit, &entry("GuestRegistered"), &timeline::namespaces(registered));
+            }
+            Event::Guest(GuestEvent::GuestMerged(merged)) => {
+                survival(tables, commit, merged);
+                profile(tables, commit).set("version", commit.version);
+                timeline::add(tables, commit, &entry("GuestMerged"), &timeline::absorbed_ids(merged));
+            }
+            Event::Guest(GuestEvent::GuestAbsorbed(absorbed)) => {
+                absorption(tables, commit, absorbed);
+                profile(tables, commit).set("version", commit.version);
+                timeline::add(tables, commit, &entry("GuestAbsorbed"), &timeline::survivor_id(absorbed));
             }
             Event::Interactions(InteractionEvent::InteractionRecorded(recorded)) => {
-                interaction(tables, commit, &event.id, recorded);
+                interaction(tables, commit, event_id, recorded);
                 activity(tables, commit, recorded);
                 topic(tables, commit, recorded);
-                let entry = entry(commit, index, &event.id).with("event_type", "InteractionRecorded");
-                let entry = entry.with("occurred_at", occurred_at(recorded));
-                tables.insert("timeline", entry.with("summary", &kind_and_topic(recorded)));
+                let entry = Entry { occurred_at: occurred_at(recorded), ..entry("InteractionRecorded") };
+                timeline::add(tables, commit, &entry, &timeline::kind_and_topic(recorded));
             }
         }
     }
@@ -56,12 +67,27 @@ fn tenant(tables: &mut Tables, commit: &Commit, provisioned: &TenantProvisioned)
 }
 
 fn identity(tables: &mut Tables, commit: &Commit, registered: &GuestRegistered) {
-    let row = guest(commit).with("canonical_id", &commit.owner).with("registered_at", commit.recorded_at);
-    tables.insert("identity", row);
+    let row = guest(commit).with("canonical_id", &commit.owner).with("canonical_pp", commit.pp);
+    tables.insert("identity", row.with("registered_at", commit.recorded_at));
     for identifier in &registered.identifiers {
         let row = guest(commit).with("namespace", &identifier.namespace).with("value", &identifier.value);
         tables.insert("identity_identifier", row);
     }
+}
+
+fn survival(tables: &mut Tables, commit: &Commit, merged: &GuestMerged) {
+    for absorbed_id in &merged.absorbed_ids {
+        let row = guest(commit).with("absorbed_id", absorbed_id);
+        tables.insert("identity_absorbed", row.with("absorbed_pp", partition(&commit.tenant, absorbed_id)));
+    }
+}
+
+fn absorption(tables: &mut Tables, commit: &Commit, absorbed: &GuestAbsorbed) {
+    let (row, is_new) = tables.find_or_insert("identity", guest(commit));
+    assert!(!is_new, "{} was absorbed before it was registered", commit.owner);
+    row.set("canonical_id", &absorbed.survivor_id);
+    row.set("canonical_pp", partition(&commit.tenant, &absorbed.survivor_id));
+    row.set("position", commit.position);
 }
 
 /// The guest's profile, which this commit is the last to touch.
@@ -119,33 +145,6 @@ fn count_for_topic(row: &mut Row, commit: &Commit, recorded: &InteractionRecorde
     row.set("position", commit.position);
 }
 
-/// What every entry of the timeline has, whatever happened.
-fn entry(commit: &Commit, index: usize, event_id: &str) -> Row {
-    let index = i64::try_from(index).expect("a commit has few events");
-    guest(commit).with("event_index", index).with("event_id", event_id).with("recorded_at", commit.recorded_at)
-}
-
-fn namespaces(registered: &GuestRegistered) -> String {
-    let mut namespaces = Vec::new();
-    for identifier in &registered.identifiers {
-        namespaces.push(quoted(&identifier.namespace));
-    }
-    format!(r#"{{"identifiers":[{}]}}"#, namespaces.join(","))
-}
-
-fn kind_and_topic(recorded: &InteractionRecorded) -> String {
-    let kind = quoted(&recorded.kind);
-    if recorded.topic.is_empty() {
-        format!(r#"{{"kind":{kind}}}"#)
-    } else {
-        format!(r#"{{"kind":{kind},"topic":{}}}"#, quoted(&recorded.topic))
-    }
-}
-
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
-}
-
 fn occurred_at(recorded: &InteractionRecorded) -> DateTime<Utc> {
     time(recorded.occurred_at.as_ref())
 }
@@ -162,6 +161,15 @@ fn topic_key(topic: &str) -> String {
         key.push(c);
     }
     key
+}
+
+/// FNV-1a of 32 bits over the tenant and then the owner, modulo 64.
+fn partition(tenant: &str, owner: &str) -> i64 {
+    let mut hash = 2_166_136_261_u32;
+    for byte in format!("{tenant}{owner}").bytes() {
+        hash = (hash ^ u32::from(byte)).wrapping_mul(16_777_619);
+    }
+    i64::from(hash % 64)
 }
 
 /// The first eight bytes of the id's SHA-256, big end first, as the signed number a column takes.

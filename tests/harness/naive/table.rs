@@ -6,9 +6,10 @@ use std::fmt;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 /// Every table of the read models and what its primary key consists of.
-const TABLES: [(&str, &[&str]); 9] = [
+const TABLES: [(&str, &[&str]); 10] = [
     ("tenant", &["tenant"]),
     ("identity", &["tenant", "guest_id"]),
+    ("identity_absorbed", &["tenant", "guest_id", "absorbed_id"]),
     ("identity_identifier", &["tenant", "guest_id", "namespace", "value"]),
     ("profile", &["tenant", "guest_id"]),
     ("interaction", &["tenant", "guest_id", "occurred_at", "interaction_id"]),

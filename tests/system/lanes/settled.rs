@@ -20,7 +20,7 @@ pub(crate) async fn verified(world: &World, projection: Option<&str>, guests: Op
 }
 
 /// Ends the load: every row must be that of a plain fold of the log, the proof must hold, and nobody may have met a deadlock.
-pub(super) async fn settled(world: &World, client: &Client, load: Load, workers: &Workers) {
+pub(crate) async fn settled(world: &World, client: &Client, load: Load, workers: &Workers) {
     load.stop().await;
     until_folded(world, client).await;
     let differences = naive::differences(world).await;

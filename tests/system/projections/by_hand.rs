@@ -1,7 +1,8 @@
-//! Commits no command makes today: several events in one, several identifiers, topics nobody has trimmed, somebody unregistered.
+//! Commits no command makes today: several events in one, several identifiers, topics nobody has trimmed, somebody unregistered, a merge.
 
 use async_nats::jetstream;
 use keepsake_tests::harness::World;
+use keepsake_tests::harness::merge::merge;
 use prost::Message as _;
 use prost_types::Timestamp;
 use proto::guest::event::Kind as GuestEvent;
@@ -21,13 +22,14 @@ pub(super) async fn append(world: &World, client: &async_nats::Client, tenant: &
     let key_file = world.key_file();
     let vault = Vault::connect(&Secret::new(world.database.vault_keeper.clone()), &key_file).expect("a vault");
     let context = jetstream::new(client.clone());
-    let [registered, unregistered] =
-        [1, 2].map(|guest| LogSubject::new(tenant.parse().expect("a token"), Owner::guest(guest)));
+    let [registered, unregistered, merged] =
+        [1, 2, 3].map(|guest| LogSubject::new(tenant.parse().expect("a token"), Owner::guest(guest)));
     let commits = [
         (&registered, 1, vec![registration()]),
         (&registered, 6, interactions(0)),
         (&unregistered, 6, interactions(1)),
         (&registered, 12, interactions(2)),
+        (&merged, 1, vec![registration()]),
     ];
     for (number, (subject, version, events)) in commits.into_iter().enumerate() {
         vault.add_guest(&subject.tenant, &subject.owner).await.expect("the guest has keys");
@@ -40,6 +42,7 @@ pub(super) async fn append(world: &World, client: &async_nats::Client, tenant: &
         let sent = context.publish(subject.to_string(), commit.encode_to_vec().into()).await;
         sent.expect("publishes").await.expect("is acknowledged");
     }
+    merge(client, tenant, "by-hand", merged.owner.as_str(), &[registered.owner.as_str()]).await;
 }
 
 fn registration() -> Event {

@@ -5,6 +5,7 @@ use runtime::tenant::Tenant;
 use tokio_postgres::types::Timestamp;
 
 use super::Seen;
+use crate::cluster::of_cluster;
 use crate::error::Fault;
 use crate::instant;
 use crate::parameters::Parameters;
@@ -12,22 +13,26 @@ use crate::read::Query;
 
 /// The statement for one set of filters: each set has an index of its own, so the planner must not see the others. No
 /// COALESCE: Postgres thinks it may leak rows of other tenants, and under row-level security keeps it out of index conditions.
+/// Each member of the cluster gives its own next page, and the first of all those rows are the page.
 macro_rules! page {
     ($name:literal, $filter:literal) => {
-        concat!(
-            "\n-- ",
+        of_cluster!(
             $name,
-            "()
-SELECT interaction_id, kind, topic, occurred_at, occurred_at_offset_minutes, recorded_at, properties::text AS properties,
-       position
-FROM read.interaction
-WHERE tenant = $1
-  AND guest_id = (SELECT canonical_id FROM read.identity WHERE tenant = $1 AND guest_id = $2 LIMIT 1)
-  AND occurred_at >= $3
-  AND (occurred_at, interaction_id) < ($4, $5)
-  ",
+            "SELECT page.*
+FROM member CROSS JOIN LATERAL (
+  SELECT interaction_id, kind, topic, occurred_at, occurred_at_offset_minutes, recorded_at, properties::text AS properties,
+         position
+  FROM read.interaction
+  WHERE tenant = $1
+    AND guest_id = member.guest_id
+    AND occurred_at >= $3
+    AND (occurred_at, interaction_id) < ($4, $5)
+    ",
             $filter,
             "
+  ORDER BY occurred_at DESC, interaction_id DESC
+  LIMIT $6
+) AS page
 ORDER BY occurred_at DESC, interaction_id DESC
 LIMIT $6"
         )
