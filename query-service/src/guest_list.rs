@@ -31,7 +31,7 @@ pub(crate) trait GuestList: Sized + Send + Sync {
     fn filters(&self) -> Vec<Option<&str>>;
 
     /// Finds at most `limit` rows of the guest's cluster that come after `after`, or the newest.
-    fn query(&self, tenant: &Tenant, guest_id: &str, after: Option<Self::Place>, limit: i64) -> Query;
+    fn query(&self, tenant: &Tenant, after: Option<Self::Place>, limit: i64) -> Query;
 
     fn item(row: &Row) -> Result<Self::Item, Fault>;
 
@@ -87,7 +87,7 @@ pub(crate) async fn read<L: GuestList>(
     let after = cursor.map(|cursor| seen::<L>(&service.cursors, &list, &cursor)).transpose()?;
 
     // One row more than the page takes tells whether there is another page.
-    let page = asked.query(&scope.tenant, &guest_id, after, i64::from(limit) + 1);
+    let page = asked.query(&scope.tenant, after, i64::from(limit) + 1);
     let reach = Reach::guest(L::MODELS, &scope.tenant, &guest_id);
     let Snapshot { as_of, canonical_id, rows: [rows], .. } = service.reader.read(&scope, reach, [page]).await?;
 

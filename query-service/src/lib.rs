@@ -1,7 +1,6 @@
 //! Rows out to callers: the one HTTP origin. It answers reads from the read models and passes everything else on.
 
 mod answer;
-mod cluster;
 mod config;
 mod error;
 mod freshness;

@@ -1,5 +1,6 @@
 //! The one way to read: as one tenant, from one snapshot, no older than the caller asked for.
 
+mod cluster;
 mod reach;
 mod snapshot;
 
@@ -18,6 +19,7 @@ use vault::Vault;
 
 use crate::error::Fault;
 use crate::freshness::{AtLeast, Freshness};
+pub(crate) use cluster::{canonical_id, members};
 pub(crate) use reach::{Progress, Reach};
 pub(crate) use snapshot::{Models, Query, Snapshot, progress};
 

@@ -8,9 +8,9 @@ use runtime::tenant::Tenant;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use crate::cluster::of_cluster;
 use crate::error::Fault;
 use crate::position::Position;
+use crate::read::cluster::CLUSTER;
 use crate::read::reach::{Progress, Reach, Stretch};
 
 /// For a connection to come free; longer queues are refused.
@@ -27,22 +27,6 @@ const COMMIT: &str = "COMMIT";
 const SCOPE: &str = "
 -- scope()
 SELECT set_config('keepsake.tenant', $1, true)";
-
-/// Whose rows the other queries may use, and how far all those rows are.
-const AS_OF: &str = of_cluster!(
-    "as_of",
-    ", reach (pp) AS (
-  SELECT unnest($4::smallint[])
-  UNION
-  SELECT pp FROM cluster
-)
-SELECT CASE WHEN count(*) = cardinality($3::text[]) * (SELECT count(*) FROM reach) THEN min(position) ELSE 0 END AS position,
-       ARRAY(SELECT pp FROM reach) AS partitions,
-       (SELECT canonical_id FROM canonical) AS canonical_id,
-       EXISTS (SELECT FROM read.tenant WHERE tenant = $1) AS tenant_known
-FROM keepsake.progress
-WHERE projection = ANY ($3) AND pp = ANY (ARRAY(SELECT pp FROM reach))"
-);
 
 const PROGRESS: &str = "
 -- progress()
@@ -84,7 +68,7 @@ impl Query {
 pub(crate) struct Snapshot<const N: usize> {
     /// What every read model has reached in the partitions of everybody whose rows may be in the answer.
     pub(crate) as_of: Position,
-    /// Those partitions.
+    /// Those partitions, some perhaps more than once.
     pub(super) partitions: Vec<i16>,
     /// The id the guest of the reach goes by; `None` when nobody of that id is known.
     pub(crate) canonical_id: Option<String>,
@@ -145,14 +129,14 @@ async fn transaction<const N: usize>(
     queries: &[Query; N],
 ) -> Result<(Row, Vec<Vec<Row>>), tokio_postgres::Error> {
     let scope = connection.prepare_cached(SCOPE).await?;
-    let as_of = connection.prepare_cached(AS_OF).await?;
+    let cluster = connection.prepare_cached(CLUSTER).await?;
     let prepared = try_join_all(queries.iter().map(|query| connection.prepare_cached(query.sql))).await?;
     let parameters: Vec<_> = queries.iter().map(Query::parameters).collect();
     let rows = prepared.iter().zip(&parameters).map(|(statement, parameters)| connection.query(statement, parameters));
     let (begun, scoped, seen, rows, ended) = join5(
         connection.batch_execute(BEGIN),
         connection.query_one(&scope, &[&tenant]),
-        connection.query_one(&as_of, &[&tenant, &reach.guest_id, &reach.models, &reach.partitions]),
+        connection.query_one(&cluster, &[&tenant, &reach.guest_id, &reach.models, &reach.partitions]),
         join_all(rows),
         connection.batch_execute(COMMIT),
     )

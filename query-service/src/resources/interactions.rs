@@ -50,8 +50,8 @@ impl GuestList for Interactions {
         self.0.texts().into()
     }
 
-    fn query(&self, tenant: &Tenant, guest_id: &str, after: Option<Seen>, limit: i64) -> Query {
-        self.0.query(tenant, guest_id, after, limit)
+    fn query(&self, tenant: &Tenant, after: Option<Seen>, limit: i64) -> Query {
+        self.0.query(tenant, after, limit)
     }
 
     fn item(row: &Row) -> Result<Interaction, Fault> {

@@ -10,31 +10,28 @@ use tokio_postgres::Row;
 
 use crate::Service;
 use crate::answer::Answer;
-use crate::cluster::of_cluster;
 use crate::error::Fault;
 use crate::guest_path::GuestPath;
 use crate::instant;
 use crate::parameters::Parameters;
-use crate::read::{Models, Query, Reach, Scope, Snapshot};
+use crate::read::{Models, Query, Reach, Scope, Snapshot, canonical_id, members};
 
 const MODELS: Models = &["tenant", "identity", "profile"];
 
 /// Attributes, version and registration are the canonical guest's own; what was done is everybody's together. The position is
 /// the greatest of all rows that took part, so that the entity tag changes with any of them.
-const PROFILE: &str = of_cluster!(
-    "profile",
-    "SELECT own.attributes::text AS attributes, own.registered_at, own.version, together.*
-FROM canonical
-CROSS JOIN LATERAL (
-  SELECT attributes, registered_at, version
-  FROM read.profile
-  WHERE tenant = $1 AND guest_id = canonical.canonical_id
-  LIMIT 1
-) AS own
+const PROFILE: &str = concat!(
+    "
+-- profile()
+SELECT own.attributes::text AS attributes, own.registered_at, own.version, together.*
+FROM read.profile AS own
 CROSS JOIN (
   SELECT sum(part.interaction_count)::bigint AS interaction_count, min(part.first_seen_at) AS first_seen_at,
          max(part.last_seen_at) AS last_seen_at, max(part.position) AS position
-  FROM member CROSS JOIN LATERAL (
+  FROM ",
+    members!(),
+    "
+  CROSS JOIN LATERAL (
     (SELECT interaction_count, first_seen_at, last_seen_at, position
      FROM read.profile
      WHERE tenant = $1 AND guest_id = member.guest_id
@@ -46,13 +43,20 @@ CROSS JOIN (
      LIMIT 1)
   ) AS part
 ) AS together
+WHERE own.tenant = $1 AND own.guest_id = ",
+    canonical_id!(),
+    "
 LIMIT 1"
 );
 
-const IDENTIFIERS: &str = of_cluster!(
-    "profile_identifiers",
-    "SELECT known.*
-FROM member CROSS JOIN LATERAL (
+const IDENTIFIERS: &str = concat!(
+    "
+-- profile_identifiers()
+SELECT known.*
+FROM ",
+    members!(),
+    "
+CROSS JOIN LATERAL (
   SELECT namespace, value
   FROM read.identity_identifier
   WHERE tenant = $1 AND guest_id = member.guest_id
@@ -92,8 +96,7 @@ pub(crate) async fn read(
     let guest = path.parse(&mut parameters)?;
     parameters.finish()?;
     let guest_id = service.reader.guest_id(&scope, guest).await?;
-    let queries =
-        [PROFILE, IDENTIFIERS].map(|sql| Query::new(sql).with(scope.tenant.to_string()).with(guest_id.clone()));
+    let queries = [PROFILE, IDENTIFIERS].map(|sql| Query::new(sql).with(scope.tenant.to_string()));
     let reach = Reach::guest(MODELS, &scope.tenant, &guest_id);
     let Snapshot { as_of, canonical_id, rows: [profile, identifiers], .. } =
         service.reader.read(&scope, reach, queries).await?;

@@ -6,30 +6,33 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
 
-use crate::cluster::of_cluster;
 use crate::error::Fault;
 use crate::guest_list::{GuestList, Place};
 use crate::instant;
 use crate::parameters::Parameters;
-use crate::read::{Models, Query};
+use crate::read::{Models, Query, members};
 
 /// The type has no index, so one statement serves with and without it.
 /// Each member of the cluster gives its own next page, and the first of all those rows are the page.
-const TIMELINE: &str = of_cluster!(
-    "timeline",
-    "SELECT page.*
-FROM member CROSS JOIN LATERAL (
+const TIMELINE: &str = concat!(
+    "
+-- timeline()
+SELECT page.*
+FROM ",
+    members!(),
+    "
+CROSS JOIN LATERAL (
   SELECT event_id, event_type, occurred_at, recorded_at, position, event_index, summary::text AS summary
   FROM read.timeline
   WHERE tenant = $1
     AND guest_id = member.guest_id
-    AND (position, event_index) < ($3, $4)
-    AND ($5::text IS NULL OR event_type = $5)
+    AND (position, event_index) < ($2, $3)
+    AND ($4::text IS NULL OR event_type = $4)
   ORDER BY position DESC, event_index DESC
-  LIMIT $6
+  LIMIT $5
 ) AS page
 ORDER BY position DESC, event_index DESC
-LIMIT $6"
+LIMIT $5"
 );
 
 pub(crate) struct Timeline {
@@ -73,9 +76,9 @@ impl GuestList for Timeline {
         vec![self.event_type]
     }
 
-    fn query(&self, tenant: &Tenant, guest_id: &str, after: Option<Seen>, limit: i64) -> Query {
+    fn query(&self, tenant: &Tenant, after: Option<Seen>, limit: i64) -> Query {
         let Seen { position, event_index } = after.unwrap_or(NOTHING_SEEN);
-        let query = Query::new(TIMELINE).with(tenant.to_string()).with(guest_id.to_owned());
+        let query = Query::new(TIMELINE).with(tenant.to_string());
         query.with(position).with(event_index).with(self.event_type).with(limit)
     }
 

@@ -5,44 +5,48 @@ use runtime::tenant::Tenant;
 use tokio_postgres::types::Timestamp;
 
 use super::Seen;
-use crate::cluster::of_cluster;
 use crate::error::Fault;
 use crate::instant;
 use crate::parameters::Parameters;
-use crate::read::Query;
+use crate::read::{Query, members};
 
 /// The statement for one set of filters: each set has an index of its own, so the planner must not see the others. No
 /// COALESCE: Postgres thinks it may leak rows of other tenants, and under row-level security keeps it out of index conditions.
 /// Each member of the cluster gives its own next page, and the first of all those rows are the page.
 macro_rules! page {
     ($name:literal, $filter:literal) => {
-        of_cluster!(
+        concat!(
+            "\n-- ",
             $name,
-            "SELECT page.*
-FROM member CROSS JOIN LATERAL (
+            "()
+SELECT page.*
+FROM ",
+            members!(),
+            "
+CROSS JOIN LATERAL (
   SELECT interaction_id, kind, topic, occurred_at, occurred_at_offset_minutes, recorded_at, properties::text AS properties,
          position
   FROM read.interaction
   WHERE tenant = $1
     AND guest_id = member.guest_id
-    AND occurred_at >= $3
-    AND (occurred_at, interaction_id) < ($4, $5)
+    AND occurred_at >= $2
+    AND (occurred_at, interaction_id) < ($3, $4)
     ",
             $filter,
             "
   ORDER BY occurred_at DESC, interaction_id DESC
-  LIMIT $6
+  LIMIT $5
 ) AS page
 ORDER BY occurred_at DESC, interaction_id DESC
-LIMIT $6"
+LIMIT $5"
         )
     };
 }
 
 const ALL: &str = page!("interactions", "");
-const OF_KIND: &str = page!("interactions_of_kind", "AND kind = $7");
-const ON_TOPIC: &str = page!("interactions_on_topic", "AND topic_key = $7");
-const OF_KIND_ON_TOPIC: &str = page!("interactions_of_kind_on_topic", "AND kind = $7 AND topic_key = $8");
+const OF_KIND: &str = page!("interactions_of_kind", "AND kind = $6");
+const ON_TOPIC: &str = page!("interactions_on_topic", "AND topic_key = $6");
+const OF_KIND_ON_TOPIC: &str = page!("interactions_of_kind_on_topic", "AND kind = $6 AND topic_key = $7");
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Filter {
@@ -75,7 +79,7 @@ impl Filter {
     }
 
     /// Finds at most `limit` interactions that come after `after`, or the newest.
-    pub(super) fn query(&self, tenant: &Tenant, guest_id: &str, after: Option<Seen>, limit: i64) -> Query {
+    pub(super) fn query(&self, tenant: &Tenant, after: Option<Seen>, limit: i64) -> Query {
         let sql = match (&self.kind, &self.topic_key) {
             (None, None) => ALL,
             (Some(_), None) => OF_KIND,
@@ -86,7 +90,7 @@ impl Filter {
         let (before, before_id) = after.map_or((self.to, String::new()), |seen| (Some(seen.at), seen.id));
         let from = self.from.map_or(Timestamp::NegInfinity, Timestamp::Value);
         let before = before.map_or(Timestamp::PosInfinity, Timestamp::Value);
-        let query = Query::new(sql).with(tenant.to_string()).with(guest_id.to_owned());
+        let query = Query::new(sql).with(tenant.to_string());
         let query = query.with(from).with(before).with(before_id).with(limit);
         [&self.kind, &self.topic_key].into_iter().flatten().fold(query, |query, value| query.with(value.clone()))
     }
