@@ -77,7 +77,7 @@ pub(crate) struct Lease {
 
 impl Lease {
     pub(crate) fn new(pool: Pool) -> Self {
-        Self { pool, worker: format!("wrk_{}", runtime::clock::random_id().simple()) }
+        Self { pool, worker: format!("worker_{}", runtime::clock::random_id().simple()) }
     }
 
     /// Says that this worker is alive, and takes of the lanes that nobody alive holds up to its part.
