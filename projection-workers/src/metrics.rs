@@ -47,7 +47,7 @@ pub(crate) enum Check {
     Equal,
     /// They are not.
     Different,
-    /// Nobody knows: the rows moved on meanwhile, or something was away.
+    /// Nobody knows: the guest's life is too long to be folded again every now and then, or something was away.
     Undecided,
 }
 

@@ -1,7 +1,8 @@
 //! The three services: inside the test's process, or as processes of their own that can be killed.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -124,23 +125,10 @@ impl Processes {
 
     /// The same with further settings, for this start alone.
     pub async fn start_one_with(&mut self, service: Service, settings: &[(&str, &str)]) {
-        let log = std::fs::File::options().create(true).append(true).open(self.log(service)).expect("a log");
-        let child = Command::new(keepsake())
-            .args(["serve", service.name()])
-            .envs(&self.environments[&service])
-            .envs(settings.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .expect("starts");
+        let environment = self.environments[&service].iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let environment = environment.chain(settings.iter().copied());
+        let child = start(service, environment, &self.log(service), &self.url(service)).await;
         self.children.insert(service, child);
-        let (http, url) = (HttpClient::new(Duration::from_secs(5)), format!("{}/healthz/ready", self.url(service)));
-        eventually(&format!("{} is ready", service.name()), async || {
-            http.get(&url, &[]).await.is_ok_and(|answer| answer.status.is_success()).then_some(())
-        })
-        .await;
     }
 
     /// `kill -9`, and nobody starts it again.
@@ -166,6 +154,31 @@ impl Processes {
     fn log(&self, service: Service) -> PathBuf {
         self.logs.join(format!("{}.log", service.name()))
     }
+}
+
+/// Starts a service as a process that logs to the end of `log`, and waits until it is ready at `url`.
+pub(super) async fn start<'a>(
+    service: Service,
+    environment: impl IntoIterator<Item = (&'a str, &'a str)>,
+    log: &Path,
+    url: &str,
+) -> Child {
+    let log = File::options().create(true).append(true).open(log).expect("a log");
+    let child = Command::new(keepsake())
+        .args(["serve", service.name()])
+        .envs(environment)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a log"))
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .expect("starts");
+    let (http, url) = (HttpClient::new(Duration::from_secs(5)), format!("{url}/healthz/ready"));
+    eventually(&format!("{} is ready", service.name()), async || {
+        http.get(&url, &[]).await.is_ok_and(|answer| answer.status.is_success()).then_some(())
+    })
+    .await;
+    child
 }
 
 /// A port that was free a moment ago; the service keeps it over restarts, so it is none that an outgoing connection gets.

@@ -1,16 +1,13 @@
 //! Any number of projection-workers processes that share the lanes; each can be killed, frozen and started again.
 
 use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use runtime::http_client::HttpClient;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
-use super::services::free_port;
-use super::{Service, World, eventually, keepsake};
+use super::services::{self, free_port};
+use super::{Service, World, eventually};
 
 const HELD: &str = "
 SELECT count(*) FILTER (WHERE w.worker IS NOT NULL) = count(*) AND count(DISTINCT w.worker) = $1 AS held
@@ -49,24 +46,11 @@ impl Workers {
 
     /// Starts one that does not run, and waits until it is ready.
     pub async fn start_one(&mut self, which: usize) {
-        let log = std::fs::File::options().create(true).append(true).open(self.log(which)).expect("a log");
-        let worker = &mut self.each[which];
-        let child = Command::new(keepsake())
-            .args(["serve", Service::Projections.name()])
-            .envs(self.environment.iter().cloned())
-            .env("KEEPSAKE_HTTP_ADDR", format!("127.0.0.1:{}", worker.port))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .expect("starts");
-        worker.child = Some(child);
-        let (http, url) = (HttpClient::new(Duration::from_secs(5)), format!("{}/healthz/ready", self.url(which)));
-        eventually("a worker is ready", async || {
-            http.get(&url, &[]).await.is_ok_and(|answer| answer.status.is_success()).then_some(())
-        })
-        .await;
+        let address = format!("127.0.0.1:{}", self.each[which].port);
+        let environment = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let environment = environment.chain([("KEEPSAKE_HTTP_ADDR", address.as_str())]);
+        let child = services::start(Service::Projections, environment, &self.log(which), &self.url(which)).await;
+        self.each[which].child = Some(child);
     }
 
     pub fn url(&self, which: usize) -> String {

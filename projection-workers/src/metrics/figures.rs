@@ -60,7 +60,7 @@ impl Scrape<'_, '_> {
         self.by_partition("projection_verified_position", None, help, |_, projection, pp| {
             verified.get(projection, pp)
         })?;
-        let help = "Guests of whom no more is applied until somebody mends it.";
+        let help = "Commits set aside, since they or an earlier one of the same guest could not be applied.";
         self.by_partition("projection_parked_commits", None, help, |_, projection, pp| parked.get(projection, pp))?;
         self.counts("projection_applied", "Commits applied by this process.", applied)?;
         self.counts("projection_findings", "Rows found that are not what the log gives.", findings)
