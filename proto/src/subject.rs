@@ -156,11 +156,15 @@ impl FromStr for LogSubject {
     type Err = InvalidSubject;
 
     fn from_str(text: &str) -> Result<Self, InvalidSubject> {
-        let parts: Vec<&str> = text.split('.').collect();
-        let ["es", _, tenant, owner] = parts[..] else { return Err(InvalidSubject) };
+        let mut parts = text.split('.');
+        let [Some("es"), Some(pp), Some(tenant), Some(owner), None] = std::array::from_fn(|_| parts.next()) else {
+            return Err(InvalidSubject);
+        };
         let subject =
             Self::new(tenant.parse().map_err(|_| InvalidSubject)?, owner.parse().map_err(|_| InvalidSubject)?);
-        if subject.to_string() == text { Ok(subject) } else { Err(InvalidSubject) }
+        let partition = subject.partition();
+        let is_its_own = pp.as_bytes() == [b'0' + partition / 10, b'0' + partition % 10];
+        if is_its_own { Ok(subject) } else { Err(InvalidSubject) }
     }
 }
 
