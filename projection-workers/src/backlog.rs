@@ -13,8 +13,8 @@ use crate::error::Fault;
 use crate::fold::{Folded, Folder};
 use crate::open::{Sealed, unpack};
 
-/// A batch is closed after this much folding.
-const WORK: Duration = Duration::from_millis(20);
+/// A batch is closed after this much folding, which is some thousand commits.
+const WORK: Duration = Duration::from_millis(100);
 /// Commits folded before anything else is looked at.
 const SLICE: usize = 256;
 

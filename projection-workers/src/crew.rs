@@ -24,7 +24,7 @@ use crate::write::Writer;
 /// Most commits of one read.
 const READ: usize = 5_000;
 /// What a lane may have waiting, in KiB; beyond that the reader waits for it.
-const ROOM_KIB: u32 = 32 * 1024;
+const ROOM_KIB: u32 = 8 * 1024;
 
 /// What every lane needs. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +34,8 @@ pub(crate) struct Site {
     pub(crate) pool: Pool,
     pub(crate) status: Arc<Status>,
     pub(crate) metrics: Metrics,
+    /// One for each batch that may be written at once; a lane that waits for its turn folds on.
+    pub(crate) turns: Arc<Semaphore>,
     /// False only where the price of the proof is measured.
     pub(crate) proves: bool,
 }

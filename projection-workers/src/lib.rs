@@ -37,6 +37,7 @@ use runtime::Running;
 use runtime::health::{self, Check};
 use runtime::metrics::Exposition;
 use runtime::serve;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use vault::Vault;
 
@@ -70,6 +71,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         pool: pool.clone(),
         status: Arc::clone(&status),
         metrics: metrics.clone(),
+        turns: Arc::new(Semaphore::new(writers())),
         proves: !config.without_proof,
     };
     let sampler = Sampler::new(site.clone(), config.sample_percent);
@@ -81,6 +83,12 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     running.spawn(worker.run(stop.clone()));
     running.spawn(sampler.run(stop));
     Ok(running)
+}
+
+/// Lanes that write at once: one for each core, beyond which they would only be in each other's way, while fewer and larger
+/// batches are cheaper. Never one alone, which might be waiting for a lock.
+fn writers() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
 }
 
 fn checks(nats: async_nats::Client, vault: Vault, pool: Pool, status: Arc<Status>) -> Vec<Check> {

@@ -78,6 +78,13 @@ pub(crate) fn column<'a, R, T>(rows: impl IntoIterator<Item = R> + 'a, of: impl 
     rows.into_iter().map(of).collect()
 }
 
+/// The rows in the order of their keys: neighbours in an index are written one after the other.
+pub(crate) fn by_key<'a, R, K: Ord>(rows: &'a [R], key: impl Fn(&'a R) -> K) -> Vec<&'a R> {
+    let mut rows: Vec<_> = rows.iter().collect();
+    rows.sort_by_key(|row| key(row));
+    rows
+}
+
 /// Runs a statement that must reach each of the `given` rows. Upserts refuse a row whose position is not behind the batch's.
 pub(crate) async fn write<P: Projection>(
     connection: &ClientWrapper,

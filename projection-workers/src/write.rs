@@ -1,9 +1,11 @@
 //! Writing: the rows of a batch, the checkpoints and the proof in one transaction.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
 use futures_util::future::{join3, try_join_all};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use crate::checkpoint::Checkpoints;
@@ -30,6 +32,7 @@ pub(crate) struct Writer {
     connection: Object,
     pub(crate) checkpoints: Checkpoints,
     metrics: LaneMetrics,
+    turns: Arc<Semaphore>,
 }
 
 impl Writer {
@@ -39,11 +42,12 @@ impl Writer {
         let checkpoints = Checkpoints::read(&connection, lane).await?;
         let metrics = site.metrics.lane(lane);
         checkpoints.tell(&metrics);
-        Ok(Self { connection, checkpoints, metrics })
+        Ok(Self { connection, checkpoints, metrics, turns: Arc::clone(&site.turns) })
     }
 
     /// Writes what was folded. After a fault nothing is known of what was committed: start anew from the checkpoints.
     pub(crate) async fn write(mut self, folded: Folded) -> Result<Self, Fault> {
+        let _turn = Arc::clone(&self.turns).acquire_owned().await.expect("nobody closes it");
         let began = Instant::now();
         if let Some((first, _)) = folded.recorded {
             self.metrics.taken(first);

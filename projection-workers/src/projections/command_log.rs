@@ -1,10 +1,11 @@
 //! Which commit carried out which command.
 
 use deadpool_postgres::ClientWrapper;
+use proto::subject::{Owner, Tenant};
 
 use crate::error::{Fault, Unfoldable};
 use crate::open::Opened;
-use crate::projection::{Facets, Projection, column, write};
+use crate::projection::{Facets, Projection, by_key, column, write};
 
 /// A plain insert: were a commit ever folded twice, its second row would be refused and seen.
 const INSERT: &str = "
@@ -19,8 +20,8 @@ pub(crate) struct CommandLog(Vec<Row>);
 
 #[derive(Debug, PartialEq)]
 struct Row {
-    tenant: String,
-    owner: String,
+    tenant: Tenant,
+    owner: Owner,
     command: i64,
     position: i64,
     pp: i16,
@@ -32,8 +33,8 @@ impl Projection for CommandLog {
 
     fn fold(&mut self, commit: &Opened) -> Result<(), Unfoldable> {
         self.0.push(Row {
-            tenant: commit.subject.tenant.to_string(),
-            owner: commit.subject.owner.to_string(),
+            tenant: commit.subject.tenant.clone(),
+            owner: commit.subject.owner.clone(),
             command: schema::command_hash(&commit.command_id).cast_signed(),
             position: commit.position,
             pp: commit.pp,
@@ -42,13 +43,14 @@ impl Projection for CommandLog {
     }
 
     async fn flush(&self, connection: &ClientWrapper) -> Result<(), Fault> {
-        let tenants = column(&self.0, |row| row.tenant.as_str());
-        let owners = column(&self.0, |row| row.owner.as_str());
-        let commands = column(&self.0, |row| row.command);
-        let positions = column(&self.0, |row| row.position);
-        let pps = column(&self.0, |row| row.pp);
+        let rows = by_key(&self.0, |row| (&row.tenant, &row.owner, row.command));
+        let tenants = column(&rows, |row| row.tenant.as_str());
+        let owners = column(&rows, |row| row.owner.as_str());
+        let commands = column(&rows, |row| row.command);
+        let positions = column(&rows, |row| row.position);
+        let pps = column(&rows, |row| row.pp);
         let columns = [&tenants as _, &owners as _, &commands as _, &positions as _, &pps as _];
-        write::<Self>(connection, INSERT, &columns, self.0.len()).await
+        write::<Self>(connection, INSERT, &columns, rows.len()).await
     }
 }
 

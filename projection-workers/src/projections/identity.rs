@@ -10,6 +10,7 @@ use crate::error::{Fault, Unfoldable};
 use crate::open::Opened;
 use crate::projection::{Facets, Projection, column, write};
 use merges::Merges;
+use proto::subject::{Owner, Tenant};
 
 mod merges;
 
@@ -34,8 +35,8 @@ pub(crate) struct Identity {
 
 #[derive(Debug, PartialEq)]
 struct Registration {
-    tenant: String,
-    guest_id: String,
+    tenant: Tenant,
+    guest_id: Owner,
     pp: i16,
     registered_at: DateTime<Utc>,
     position: i64,
@@ -43,8 +44,8 @@ struct Registration {
 
 #[derive(Debug, PartialEq)]
 struct Identifier {
-    tenant: String,
-    guest_id: String,
+    tenant: Tenant,
+    guest_id: Owner,
     pp: i16,
     namespace: String,
     value: String,
@@ -53,7 +54,7 @@ struct Identifier {
 
 impl Identity {
     fn register(&mut self, commit: &Opened, registered: &GuestRegistered) {
-        let (tenant, guest_id) = (commit.subject.tenant.to_string(), commit.subject.owner.to_string());
+        let (tenant, guest_id) = (commit.subject.tenant.clone(), commit.subject.owner.clone());
         for identifier in &registered.identifiers {
             self.identifiers.push(Identifier {
                 tenant: tenant.clone(),

@@ -5,12 +5,13 @@ use deadpool_postgres::ClientWrapper;
 use proto::Event;
 use proto::interactions::InteractionRecorded;
 use proto::interactions::event::Kind as InteractionEvent;
+use proto::subject::{Owner, Tenant};
 use vault::OpenedEvent;
 
 use super::profile::object;
 use crate::error::{Fault, Unfoldable};
 use crate::open::{Opened, instant};
-use crate::projection::{Facets, Projection, column, write};
+use crate::projection::{Facets, Projection, by_key, column, write};
 
 /// A plain insert: were an event ever folded twice, its second row would be refused and seen.
 const INSERT: &str = "
@@ -29,8 +30,8 @@ pub(crate) struct Interaction(Vec<Row>);
 
 #[derive(Debug, PartialEq)]
 struct Row {
-    tenant: String,
-    guest_id: String,
+    tenant: Tenant,
+    guest_id: Owner,
     occurred_at: DateTime<Utc>,
     interaction_id: String,
     pp: i16,
@@ -47,8 +48,8 @@ impl Row {
     fn of(commit: &Opened, event: &OpenedEvent, recorded: &InteractionRecorded) -> Result<Self, Unfoldable> {
         let offset_minutes = i16::try_from(recorded.occurred_at_offset_minutes);
         Ok(Self {
-            tenant: commit.subject.tenant.to_string(),
-            guest_id: commit.subject.owner.to_string(),
+            tenant: commit.subject.tenant.clone(),
+            guest_id: commit.subject.owner.clone(),
             occurred_at: instant("occurred_at", recorded.occurred_at.as_ref())?,
             interaction_id: event.id.clone(),
             pp: commit.pp,
@@ -80,18 +81,19 @@ impl Projection for Interaction {
     }
 
     async fn flush(&self, connection: &ClientWrapper) -> Result<(), Fault> {
-        let tenants = column(&self.0, |row| row.tenant.as_str());
-        let guests = column(&self.0, |row| row.guest_id.as_str());
-        let occurred_at = column(&self.0, |row| row.occurred_at);
-        let ids = column(&self.0, |row| row.interaction_id.as_str());
-        let pps = column(&self.0, |row| row.pp);
-        let kinds = column(&self.0, |row| row.kind.as_str());
-        let topics = column(&self.0, |row| row.topic.as_str());
-        let topic_keys = column(&self.0, |row| row.topic_key.as_str());
-        let offsets = column(&self.0, |row| row.offset_minutes);
-        let recorded_at = column(&self.0, |row| row.recorded_at);
-        let properties = column(&self.0, |row| row.properties.as_str());
-        let positions = column(&self.0, |row| row.position);
+        let rows = by_key(&self.0, |row| (&row.tenant, &row.guest_id, row.occurred_at));
+        let tenants = column(&rows, |row| row.tenant.as_str());
+        let guests = column(&rows, |row| row.guest_id.as_str());
+        let occurred_at = column(&rows, |row| row.occurred_at);
+        let ids = column(&rows, |row| row.interaction_id.as_str());
+        let pps = column(&rows, |row| row.pp);
+        let kinds = column(&rows, |row| row.kind.as_str());
+        let topics = column(&rows, |row| row.topic.as_str());
+        let topic_keys = column(&rows, |row| row.topic_key.as_str());
+        let offsets = column(&rows, |row| row.offset_minutes);
+        let recorded_at = column(&rows, |row| row.recorded_at);
+        let properties = column(&rows, |row| row.properties.as_str());
+        let positions = column(&rows, |row| row.position);
         let columns = [
             &tenants as _,
             &guests as _,
@@ -106,7 +108,7 @@ impl Projection for Interaction {
             &properties as _,
             &positions as _,
         ];
-        write::<Self>(connection, INSERT, &columns, self.0.len()).await
+        write::<Self>(connection, INSERT, &columns, rows.len()).await
     }
 }
 

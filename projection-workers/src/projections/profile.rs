@@ -1,5 +1,6 @@
 //! What is known of a guest at a glance.
 
+use proto::subject::{Owner, Tenant};
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -33,7 +34,7 @@ ON CONFLICT (tenant, guest_id) DO UPDATE SET
 WHERE p.position < excluded.position";
 
 #[derive(Default)]
-pub(crate) struct Profile(BTreeMap<(String, String), Change>);
+pub(crate) struct Profile(BTreeMap<(Tenant, Owner), Change>);
 
 /// What a batch changes of one profile.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,7 +61,7 @@ impl Change {
 
 impl Profile {
     fn of(&mut self, commit: &Opened) -> &mut Change {
-        let guest = (commit.subject.tenant.to_string(), commit.subject.owner.to_string());
+        let guest = (commit.subject.tenant.clone(), commit.subject.owner.clone());
         let change = self.0.entry(guest).or_default();
         (change.pp, change.position) = (commit.pp, commit.position);
         change

@@ -19,7 +19,7 @@ pub(crate) struct Tenant(Vec<Row>);
 
 #[derive(Debug, PartialEq)]
 struct Row {
-    tenant: String,
+    tenant: proto::subject::Tenant,
     pp: i16,
     name: String,
     provisioned_at: DateTime<Utc>,
@@ -34,7 +34,7 @@ impl Projection for Tenant {
         for event in &commit.events {
             match &event.event {
                 Event::Tenant(TenantEvent::TenantProvisioned(provisioned)) => self.0.push(Row {
-                    tenant: commit.subject.tenant.to_string(),
+                    tenant: commit.subject.tenant.clone(),
                     pp: commit.pp,
                     name: provisioned.name.clone(),
                     provisioned_at: commit.recorded_at,

@@ -7,11 +7,12 @@ use proto::guest::GuestRegistered;
 use proto::guest::event::Kind as GuestEvent;
 use proto::interactions::InteractionRecorded;
 use proto::interactions::event::Kind as InteractionEvent;
+use proto::subject::{Owner, Tenant};
 use serde_json::{Value, json};
 
 use crate::error::{Fault, Unfoldable};
 use crate::open::{Opened, instant};
-use crate::projection::{Facets, Projection, column, write};
+use crate::projection::{Facets, Projection, by_key, column, write};
 
 /// A plain insert: were an event ever folded twice, its second row would be refused and seen.
 const INSERT: &str = "
@@ -27,8 +28,8 @@ pub(crate) struct Timeline(Vec<Row>);
 
 #[derive(Debug, PartialEq)]
 struct Row {
-    tenant: String,
-    guest_id: String,
+    tenant: Tenant,
+    guest_id: Owner,
     position: i64,
     event_index: i16,
     event_id: String,
@@ -87,8 +88,8 @@ impl Projection for Timeline {
         for (index, event) in commit.events.iter().enumerate() {
             let Some(Entry { occurred_at, summary }) = Entry::of(commit, &event.event)? else { continue };
             self.0.push(Row {
-                tenant: commit.subject.tenant.to_string(),
-                guest_id: commit.subject.owner.to_string(),
+                tenant: commit.subject.tenant.clone(),
+                guest_id: commit.subject.owner.clone(),
                 position: commit.position,
                 event_index: i16::try_from(index).map_err(|_| Unfoldable::Field("event_index"))?,
                 event_id: event.id.clone(),
@@ -103,16 +104,17 @@ impl Projection for Timeline {
     }
 
     async fn flush(&self, connection: &ClientWrapper) -> Result<(), Fault> {
-        let tenants = column(&self.0, |row| row.tenant.as_str());
-        let guests = column(&self.0, |row| row.guest_id.as_str());
-        let positions = column(&self.0, |row| row.position);
-        let indexes = column(&self.0, |row| row.event_index);
-        let ids = column(&self.0, |row| row.event_id.as_str());
-        let types = column(&self.0, |row| row.event_type);
-        let pps = column(&self.0, |row| row.pp);
-        let occurred_at = column(&self.0, |row| row.occurred_at);
-        let recorded_at = column(&self.0, |row| row.recorded_at);
-        let summaries = column(&self.0, |row| &row.summary);
+        let rows = by_key(&self.0, |row| (&row.tenant, &row.guest_id, row.position));
+        let tenants = column(&rows, |row| row.tenant.as_str());
+        let guests = column(&rows, |row| row.guest_id.as_str());
+        let positions = column(&rows, |row| row.position);
+        let indexes = column(&rows, |row| row.event_index);
+        let ids = column(&rows, |row| row.event_id.as_str());
+        let types = column(&rows, |row| row.event_type);
+        let pps = column(&rows, |row| row.pp);
+        let occurred_at = column(&rows, |row| row.occurred_at);
+        let recorded_at = column(&rows, |row| row.recorded_at);
+        let summaries = column(&rows, |row| &row.summary);
         let columns = [
             &tenants as _,
             &guests as _,
@@ -125,7 +127,7 @@ impl Projection for Timeline {
             &recorded_at as _,
             &summaries as _,
         ];
-        write::<Self>(connection, INSERT, &columns, self.0.len()).await
+        write::<Self>(connection, INSERT, &columns, rows.len()).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! How much a tenant's guests interact with a topic.
 
+use proto::subject::{Owner, Tenant};
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -55,10 +56,10 @@ pub(crate) struct TopicSummary(BTreeMap<Key, Change>);
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
-    tenant: String,
+    tenant: Tenant,
     /// Its key, not its spelling.
     topic: String,
-    guest_id: String,
+    guest_id: Owner,
 }
 
 /// What a batch changes of one guest's part in one topic.
@@ -78,7 +79,7 @@ impl TopicSummary {
         if topic.is_empty() {
             return Ok(());
         }
-        let (tenant, guest_id) = (commit.subject.tenant.to_string(), commit.subject.owner.to_string());
+        let (tenant, guest_id) = (commit.subject.tenant.clone(), commit.subject.owner.clone());
         let none_yet = Change { pp: commit.pp, interactions: 0, first_at: at, last_at: at, position: 0 };
         let change = self.0.entry(Key { tenant, topic, guest_id }).or_insert(none_yet);
         change.interactions += 1;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use deadpool_postgres::ClientWrapper;
 use proto::guest::{GuestAbsorbed, GuestMerged};
-use proto::subject::{LogSubject, Owner};
+use proto::subject::{LogSubject, Owner, Tenant};
 
 use super::Identity;
 use crate::error::{Fault, Unfoldable};
@@ -27,7 +27,7 @@ SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::smallint[], $5::sma
 #[derive(Default)]
 pub(super) struct Merges {
     /// By tenant and guest.
-    absorptions: BTreeMap<(String, String), Absorption>,
+    absorptions: BTreeMap<(Tenant, Owner), Absorption>,
     survivals: Vec<Survival>,
 }
 
@@ -41,8 +41,8 @@ struct Absorption {
 /// One guest that a survivor says was absorbed.
 #[derive(Debug, PartialEq)]
 struct Survival {
-    tenant: String,
-    guest_id: String,
+    tenant: Tenant,
+    guest_id: Owner,
     pp: i16,
     absorbed: Guest,
     position: i64,
@@ -66,7 +66,7 @@ impl Guest {
 impl Merges {
     pub(super) fn absorb(&mut self, commit: &Opened, event: &GuestAbsorbed) -> Result<(), Unfoldable> {
         let survivor = Guest::named(commit, "survivor_id", &event.survivor_id)?;
-        let guest = (commit.subject.tenant.to_string(), commit.subject.owner.to_string());
+        let guest = (commit.subject.tenant.clone(), commit.subject.owner.clone());
         self.absorptions.insert(guest, Absorption { survivor, position: commit.position });
         Ok(())
     }
@@ -74,8 +74,8 @@ impl Merges {
     pub(super) fn merge(&mut self, commit: &Opened, event: &GuestMerged) -> Result<(), Unfoldable> {
         for id in &event.absorbed_ids {
             self.survivals.push(Survival {
-                tenant: commit.subject.tenant.to_string(),
-                guest_id: commit.subject.owner.to_string(),
+                tenant: commit.subject.tenant.clone(),
+                guest_id: commit.subject.owner.clone(),
                 pp: commit.pp,
                 absorbed: Guest::named(commit, "absorbed_ids", id)?,
                 position: commit.position,
