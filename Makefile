@@ -51,6 +51,7 @@ check: toolchain tools ## Format, lints, documentation, dependencies, spelling
 	@echo "checking advisories";      $(advisories)
 	@echo "checking for unused dependencies"; $(call tool,cargo-machete)
 	@echo "checking spelling";        $(call tool,typos)
+	@echo "checking planted faults";  $(planted_fit)
 	@echo "checking lints";           cargo clippy --workspace --all-targets --locked -- -D warnings
 	@echo "checking documentation";   RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
@@ -61,6 +62,11 @@ tool = PATH="$(TOOLS)/bin:$$PATH" $(1)
 advisories = if $(call tool,cargo-deny) --locked fetch db >/dev/null 2>&1; \
 	then $(call tool,cargo-deny) --frozen check advisories; \
 	else echo "  left out: the database of advisories cannot be fetched from here"; fi
+
+# Each fault is a patch of lines that may have changed since; whether it is caught is for `make planted`.
+planted_fit = if command -v git >/dev/null; \
+	then for fault in tests/planted/*.patch; do git apply --check "$$fault" || exit 1; done; \
+	else echo "  left out: git is not here"; fi
 
 toolchain:
 	@command -v cargo >/dev/null || { echo "cargo is not here: install Rust $(RUST_VERSION) from https://rustup.rs and try again" >&2; exit 1; }
