@@ -190,6 +190,14 @@ mod tests {
     }
 
     #[test]
+    fn only_four_tokens_with_two_digits_for_the_partition_are_a_log_subject() {
+        assert_eq!("es.10.a.b".parse(), Ok(subject("a", "b")));
+        for text in ["es.10.a", "es.10.a.b.c", "es.010.a.b", "es.1.a.b", "es..a.b", "ev.10.a.b", "es.10.a.b."] {
+            assert_eq!(text.parse::<LogSubject>(), Err(InvalidSubject), "{text}");
+        }
+    }
+
+    #[test]
     fn the_partition_is_fnv1a_over_tenant_and_owner_without_separator() {
         assert_eq!(u32::from(subject("a", "b").partition()), 0x4d25_05ca_u32 % 64);
         assert_eq!(u32::from(subject("foo", "bar").partition()), 0xbf9c_f968_u32 % 64);
