@@ -29,17 +29,34 @@ CREATE TABLE IF NOT EXISTS vault.identifier (
 
 CREATE INDEX IF NOT EXISTS identifier_by_guest ON vault.identifier (tenant, guest_id);
 
-CREATE TABLE IF NOT EXISTS vault.data_key (
-  tenant   text NOT NULL,
-  guest_id text NOT NULL,
-  class    smallint NOT NULL,
-  epoch    integer NOT NULL,
-  wrapped  bytea NOT NULL,
-  PRIMARY KEY (tenant, guest_id, class, epoch)
+-- One row for a guest, since it is its row that is looked for: a row for each class would cost four times the index.
+CREATE TABLE IF NOT EXISTS vault.guest_key (
+  tenant    text NOT NULL,
+  guest_id  text NOT NULL,
+  epoch     integer NOT NULL,
+  -- The wrapped key of each class of data; NULL when it is gone, and with it what was sealed under it.
+  contact   bytea,
+  behaviour bytea,
+  free_text bytea,
+  special   bytea,
+  PRIMARY KEY (tenant, guest_id, epoch)
 );
+
+-- Keys used to have a row for each class.
+DO $$
+BEGIN
+  IF to_regclass('vault.data_key') IS NOT NULL THEN
+    INSERT INTO vault.guest_key
+    SELECT tenant, guest_id, epoch, (array_agg(wrapped) FILTER (WHERE class = 2))[1], (array_agg(wrapped) FILTER (WHERE class = 3))[1],
+           (array_agg(wrapped) FILTER (WHERE class = 4))[1], (array_agg(wrapped) FILTER (WHERE class = 5))[1]
+    FROM vault.data_key
+    GROUP BY tenant, guest_id, epoch;
+    DROP TABLE vault.data_key;
+  END IF;
+END $$;
 
 GRANT USAGE ON SCHEMA vault TO keepsake_vault_keeper, keepsake_vault_opener, keepsake_vault_lookup;
 GRANT SELECT, INSERT ON vault.tenant_secret TO keepsake_vault_keeper;
-GRANT SELECT, INSERT, DELETE ON vault.identifier, vault.data_key TO keepsake_vault_keeper;
-GRANT SELECT ON vault.data_key TO keepsake_vault_opener;
+GRANT SELECT, INSERT, DELETE ON vault.identifier, vault.guest_key TO keepsake_vault_keeper;
+GRANT SELECT ON vault.guest_key TO keepsake_vault_opener;
 GRANT SELECT ON vault.tenant_secret, vault.identifier TO keepsake_vault_lookup;

@@ -9,11 +9,31 @@ pub(crate) struct Deed {
     pub(crate) occurred_at: String,
 }
 
+/// Which of the guests do something.
+#[derive(Clone, Copy)]
+pub(crate) struct Active {
+    guests: usize,
+    /// One in so many.
+    every: usize,
+}
+
+impl Active {
+    /// All of so many.
+    pub(crate) fn everybody(guests: usize) -> Self {
+        Self { guests, every: 1 }
+    }
+
+    /// So many, spread over all there are.
+    pub(crate) fn some(guests: usize, of: usize) -> Self {
+        Self { guests, every: of / guests }
+    }
+}
+
 impl Deed {
-    /// The deed of this number, by one of so many guests.
-    pub(crate) fn nth(number: usize, guests: usize) -> Self {
+    /// The deed of this number, by one of those who do anything.
+    pub(crate) fn nth(number: usize, of: Active) -> Self {
         let dice = scattered(number as u64);
-        let guest = usize::try_from(dice % guests as u64).unwrap_or_default();
+        let guest = usize::try_from(dice % of.guests as u64).unwrap_or_default() * of.every;
         Self::by(guest, number)
     }
 

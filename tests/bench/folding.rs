@@ -12,7 +12,7 @@ use crate::by_hand;
 use crate::contestant::Contestant;
 use crate::contestant::command::Commands;
 use crate::cpu;
-use crate::deed::Deed;
+use crate::deed::{Active, Deed};
 use crate::field::fill_with;
 use crate::load::{Load, once};
 use crate::progress::Progress;
@@ -54,9 +54,9 @@ impl Folding {
         self.tell(Commands::register(0..guests), guests, "registering guests", progress).await
     }
 
-    /// Records the deeds of these numbers, by so many guests.
-    pub(crate) async fn record(&self, deeds: Range<usize>, guests: usize, progress: &Progress) -> anyhow::Result<()> {
-        let numbers = deeds.clone().map(|number| Deed::nth(number, guests));
+    /// Records the deeds of these numbers.
+    pub(crate) async fn record(&self, deeds: Range<usize>, by: Active, progress: &Progress) -> anyhow::Result<()> {
+        let numbers = deeds.clone().map(|number| Deed::nth(number, by));
         self.tell(Commands::record_deeds(numbers), deeds.len(), "recording interactions", progress).await
     }
 

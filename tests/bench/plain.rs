@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::atomic::{self, BATCH};
 use crate::contestant::Request;
 use crate::contestant::command::{KIND, PROPERTIES, TENANT};
-use crate::deed::{Deed, scattered};
+use crate::deed::{Active, Deed, scattered};
 use crate::progress::Progress;
 use crate::site::Site;
 
@@ -76,7 +76,7 @@ pub(crate) async fn fill(site: &Site, deeds: usize, guests: usize, progress: &Pr
     let filling = progress.filling("publishing plain interactions", deeds as u64);
     for first in (0..deeds).step_by(BATCH) {
         let requests = (first..deeds.min(first + BATCH)).map(|number| {
-            let deed = Deed::nth(number, guests);
+            let deed = Deed::nth(number, Active::everybody(guests));
             Request { subject: subject(deed.guest), headers: HeaderMap::new(), body: payload(number, &deed) }
         });
         atomic::store(site.client(), requests).await?;

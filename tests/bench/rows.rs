@@ -16,6 +16,7 @@ use crate::field::Field;
 use crate::row::Must;
 use crate::site::Site;
 use anew::Anew;
+use growth::Doing;
 pub(crate) use closed::{Closed, Limit};
 
 pub(crate) struct Spec {
@@ -49,10 +50,10 @@ pub(crate) enum Own {
     HttpFolded,
     Old,
     Lag,
-    Growth,
+    Growth(Doing),
 }
 
-pub(crate) const ROWS: [Spec; 22] = [
+pub(crate) const ROWS: [Spec; 23] = [
     closed("command.c1", 1, 1, Limit::Singles, limit(0.85)),
     closed("command.c16", 1, 16, Limit::Singles, relay_and_raw(0.80, 0.80)),
     closed("command.c64", 1, 64, Limit::Singles, relay_and_raw(0.80, 1.5)),
@@ -73,7 +74,8 @@ pub(crate) const ROWS: [Spec; 22] = [
     other("projection.rebuild", Kind::Anew(Anew::Rebuild), limit(0.8)),
     other("projection.lanes2", Kind::Anew(Anew::Lanes), Must::NOTHING),
     other("projection.proof_cost", Kind::Anew(Anew::ProofCost), at_most(1.03)),
-    other("projection.growth", Kind::Own(Own::Growth), limit(0.8)),
+    other("projection.growth", Kind::Own(Own::Growth(Doing::AsMany)), limit(0.8)),
+    other("projection.growth.all", Kind::Own(Own::Growth(Doing::Everybody)), Must::NOTHING),
     other("lag", Kind::Own(Own::Lag), p50_and_p99(1.5, 2.0)),
 ];
 
@@ -147,7 +149,7 @@ pub(crate) async fn measure(bench: &mut Bench, wanted: &[&Spec]) -> anyhow::Resu
             Own::HttpFolded => http::measure_folded(bench, spec).await?,
             Own::Old => old::measure(bench, spec).await?,
             Own::Lag => lag::measure(bench, spec).await?,
-            Own::Growth => growth::measure(bench, spec).await?,
+            Own::Growth(doing) => growth::measure(bench, spec, doing).await?,
         };
         bench.finish(row.held_to(spec.must))?;
     }

@@ -38,6 +38,13 @@ pub struct Databases {
 }
 
 impl Databases {
+    /// The vault, as the administrator.
+    pub fn vault_admin(&self) -> String {
+        let (_, vault) = self.vault_keeper.rsplit_once('/').expect("a database");
+        let (server, _) = self.read_admin.rsplit_once('/').expect("a database");
+        format!("{server}/{vault}")
+    }
+
     /// A connection of the test's own.
     pub async fn connect(&self, url: &str) -> tokio_postgres::Client {
         let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("connects");

@@ -2,11 +2,10 @@
 
 use keepsake_tests::harness::{Client, World, eventually, services};
 use runtime::http_client::HttpClient;
-use tokio_postgres::Client as Database;
 
-const TAKE: &str = "CREATE TABLE vault.taken AS SELECT * FROM vault.data_key WHERE guest_id = $1";
-const DELETE: &str = "DELETE FROM vault.data_key WHERE guest_id = $1";
-const GIVE_BACK: &str = "INSERT INTO vault.data_key SELECT * FROM vault.taken";
+const TAKE: &str = "CREATE TABLE vault.taken AS SELECT * FROM vault.guest_key WHERE guest_id = $1";
+const DELETE: &str = "DELETE FROM vault.guest_key WHERE guest_id = $1";
+const GIVE_BACK: &str = "INSERT INTO vault.guest_key SELECT * FROM vault.taken";
 
 fn record(guest: &str) -> String {
     format!(r#"{{"guest_id":"{guest}","kind":"product.viewed"}}"#)
@@ -16,12 +15,6 @@ fn record(guest: &str) -> String {
 async fn is_ready(url: &str) -> bool {
     let answer = HttpClient::new(std::time::Duration::from_secs(5)).get(&format!("{url}/healthz/ready"), &[]).await;
     answer.is_ok_and(|answer| answer.status.is_success())
-}
-
-async fn vault(world: &World) -> Database {
-    let vault = world.database.vault_keeper.rsplit_once('/').expect("a database").1;
-    let admin = world.database.read_admin.rsplit_once('/').expect("a database").0;
-    world.database.connect(&format!("{admin}/{vault}")).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -34,10 +27,10 @@ async fn a_lost_key_halts_its_guest_and_every_registration_until_it_is_back() {
     client.register("bo").await;
     first.stop().await.expect("stops");
 
-    let vault = vault(&world).await;
+    let vault = world.database.connect(&world.database.vault_admin()).await;
     let ada_id = ada.guest_id.as_str();
     vault.execute(&TAKE.replace("$1", &format!("'{ada_id}'")), &[]).await.expect("copies");
-    assert_eq!(vault.execute(DELETE, &[&ada_id]).await.expect("deletes"), 4, "a key for each class");
+    assert_eq!(vault.execute(DELETE, &[&ada_id]).await.expect("deletes"), 1);
 
     let second = services::command(&world).await;
     assert_eq!(client.refused("interactions.record", None, &record("ada")).await, "key_missing");

@@ -62,8 +62,8 @@ async fn guests_registered_at_once_are_made_in_groups() {
     });
     join_all(unnamed).await.into_iter().for_each(|added| added.expect("added"));
     let database = database(&world).await;
-    assert_eq!(count(&database, "guest_id", "data_key").await, 600);
-    let transactions = count(&database, "xmin::text", "data_key").await;
+    assert_eq!(count(&database, "guest_id", "guest_key").await, 600);
+    let transactions = count(&database, "xmin::text", "guest_key").await;
     assert!(transactions < 20, "{transactions} transactions for 600 guests");
 }
 
@@ -86,7 +86,7 @@ async fn an_identifier_claimed_through_two_vaults_at_once_gets_one_owner() {
     assert_eq!(owners.len(), 200, "one owner each");
     let database = database(&world).await;
     assert_eq!(count(&database, "guest_id", "identifier").await, 200);
-    assert_eq!(count(&database, "guest_id", "data_key").await, 200, "no key of a loser");
+    assert_eq!(count(&database, "guest_id", "guest_key").await, 200, "no key of a loser");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

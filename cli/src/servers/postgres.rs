@@ -37,9 +37,11 @@ pub struct PostgresOptions {
 }
 
 impl PostgresOptions {
-    /// Durable, on a free port.
+    /// Durable, on a free port, with the memory a million guests need; Postgres takes it as it is used.
     pub fn new(dir: PathBuf, password: String) -> Self {
-        Self { dir, port: None, password, settings: Vec::new(), sync_new_cluster: true }
+        let memory = [("shared_buffers", "1GB"), ("max_wal_size", "4GB")];
+        let settings = memory.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        Self { dir, port: None, password, settings, sync_new_cluster: true }
     }
 
     /// Fast and forgetful, for tests that kill processes but never the machine.

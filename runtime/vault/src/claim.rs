@@ -7,7 +7,7 @@ use proto::subject::{Owner, Tenant};
 use tokio_postgres::types::ToSql;
 
 use crate::guest_keys::FIRST_EPOCH;
-use crate::new_guest::{KeyRows, NewGuest, all_made};
+use crate::new_guest::{KeyRows, NewGuest};
 use crate::register::{KnownAs, owner_at};
 use crate::vault::{Vault, VaultError};
 
@@ -30,22 +30,22 @@ WITH asked AS (
   ON CONFLICT (tenant, namespace, digest) DO NOTHING
   RETURNING tenant, namespace, digest, guest_id
 ), keyed AS (
-  INSERT INTO vault.data_key (tenant, guest_id, class, epoch, wrapped)
-  SELECT tenant, guest_id, made.class, $5, made.wrapped
+  INSERT INTO vault.guest_key (tenant, guest_id, epoch, contact, behaviour, free_text, special)
+  SELECT tenant, guest_id, $5, made.contact, made.behaviour, made.free_text, made.special
   FROM claimed
-  JOIN UNNEST($6::text[], $7::text[], $8::smallint[], $9::bytea[]) AS made (tenant, guest_id, class, wrapped)
+  JOIN UNNEST($6::text[], $7::text[], $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[])
+    AS made (tenant, guest_id, contact, behaviour, free_text, special)
     USING (tenant, guest_id)
-  ORDER BY tenant, guest_id, class
+  ORDER BY tenant, guest_id
   ON CONFLICT DO NOTHING
-  RETURNING tenant, guest_id
+  RETURNING tenant, guest_id, epoch
 )
-SELECT tenant, namespace, digest, guest_id, 0::bigint AS keys
+SELECT tenant, namespace, digest, guest_id, false AS keyed
 FROM known
 UNION ALL
-SELECT tenant, namespace, digest, guest_id, COALESCE(made.keys, 0)
+SELECT tenant, namespace, digest, guest_id, keyed.epoch IS NOT NULL
 FROM claimed
-LEFT JOIN (SELECT tenant, guest_id, count(*) AS keys FROM keyed GROUP BY tenant, guest_id) AS made
-  USING (tenant, guest_id)";
+LEFT JOIN keyed USING (tenant, guest_id)";
 
 pub(crate) struct Claim {
     known_as: KnownAs,
@@ -88,27 +88,19 @@ impl Vault {
     }
 
     async fn claim(&self, claims: &[Claim]) -> Result<Vec<Claimed>, VaultError> {
-        let keys = KeyRows::of(claims.iter().map(|claim| &claim.proposed))?;
+        let keys = KeyRows::of(claims.iter().map(|claim| &claim.proposed));
         let tenants: Vec<&str> = claims.iter().map(|claim| claim.known_as.tenant.as_str()).collect();
         let namespaces: Vec<&str> = claims.iter().map(|claim| claim.known_as.namespace.as_str()).collect();
         let digests: Vec<&[u8]> = claims.iter().map(|claim| claim.known_as.digest.as_slice()).collect();
         let guests: Vec<&str> = claims.iter().map(|claim| claim.proposed.guest.1.as_str()).collect();
-        let asked: [&(dyn ToSql + Sync); 9] = [
-            &tenants,
-            &namespaces,
-            &digests,
-            &guests,
-            &FIRST_EPOCH,
-            &keys.tenants,
-            &keys.guests,
-            &keys.classes,
-            &keys.wrapped,
-        ];
+        let mut asked: Vec<&(dyn ToSql + Sync)> =
+            vec![&tenants, &namespaces, &digests, &guests, &FIRST_EPOCH, &keys.tenants, &keys.guests];
+        asked.extend(keys.wrapped.iter().map(|column| column as &(dyn ToSql + Sync)));
         let rows = self.rows(CLAIM, &asked).await?;
         let mut owners = HashMap::new();
         for row in &rows {
             let known_as: (&str, &str, &[u8]) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            owners.insert(known_as, (owner_at(row, 3)?, all_made(row.try_get(4)?)));
+            owners.insert(known_as, (owner_at(row, 3)?, row.try_get::<_, bool>(4)?));
         }
         let mut answers = Vec::with_capacity(claims.len());
         for (claim, first) in claims.iter().zip(keys.first) {

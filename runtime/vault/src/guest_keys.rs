@@ -5,7 +5,7 @@ use proto::subject::{Owner, Tenant};
 
 use crate::aead::{self, Key, SealFault};
 
-/// Every class that is sealed, in the order keys are made.
+/// Every class that is sealed, in the order keys are made and stored.
 pub(crate) const SEALED_CLASSES: [DataClass; 4] =
     [DataClass::Contact, DataClass::Behaviour, DataClass::FreeText, DataClass::Special];
 

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use proto::DataClass;
 use proto::identifier::Identifier;
 use proto::subject::{Owner, Tenant};
 use tokio_postgres::Row;
 
 use crate::aead;
-use crate::guest_keys::{DataKey, GuestKeys, key_place};
+use crate::guest_keys::{DataKey, GuestKeys, SEALED_CLASSES, key_place};
 use crate::tenant_secret::TenantSecret;
 use crate::vault::{Vault, VaultError};
 
@@ -33,8 +32,8 @@ WHERE tenant = $1 AND namespace = $2 AND digest = $3";
 
 const KEYS_OF: &str = "
 -- keys_of_guests()
-SELECT tenant, guest_id, class, epoch, wrapped
-FROM vault.data_key
+SELECT tenant, guest_id, epoch, contact, behaviour, free_text, special
+FROM vault.guest_key
 WHERE (tenant, guest_id) IN (SELECT * FROM UNNEST($1::text[], $2::text[]))";
 
 /// An identifier as the register knows it.
@@ -124,12 +123,15 @@ impl Vault {
         for row in rows {
             let tenant: Tenant = row.try_get::<_, &str>(0)?.parse().map_err(|_| VaultError::Corrupt("tenant"))?;
             let guest = owner_at(row, 1)?;
-            let class =
-                DataClass::try_from(i32::from(row.try_get::<_, i16>(2)?)).map_err(|_| VaultError::Corrupt("class"))?;
-            let epoch: i32 = row.try_get(3)?;
-            let wrapped: &[u8] = row.try_get(4)?;
-            let key = self.0.kek.unwrap(&key_place(&tenant, &guest, class, epoch), wrapped)?;
-            guests.entry((tenant, guest)).or_default().push(DataKey { class, epoch, key });
+            let epoch = row.try_get(2)?;
+            let keys = guests.entry((tenant.clone(), guest.clone())).or_default();
+            for (column, class) in (3..).zip(SEALED_CLASSES) {
+                // A class whose key is gone is not there.
+                if let Some(wrapped) = row.try_get::<_, Option<&[u8]>>(column)? {
+                    let key = self.0.kek.unwrap(&key_place(&tenant, &guest, class, epoch), wrapped)?;
+                    keys.push(DataKey { class, epoch, key });
+                }
+            }
         }
         Ok(guests)
     }

@@ -1,7 +1,7 @@
 //! A log of recorded interactions, folded again and again into empty tables.
 
 use crate::bench::Bench;
-use crate::deed::TOPICS;
+use crate::deed::{Active, TOPICS};
 use crate::field::OWNERS;
 use crate::folding::{Folding, MADE_ANEW, OURS};
 
@@ -19,7 +19,7 @@ impl History {
     pub(super) async fn tell(bench: &Bench) -> anyhow::Result<Self> {
         let mut folding = Folding::start().await?;
         folding.register(GUESTS, &bench.progress).await?;
-        folding.record(0..INTERACTIONS, GUESTS, &bench.progress).await?;
+        folding.record(0..INTERACTIONS, Active::everybody(GUESTS), &bench.progress).await?;
         folding.catch_up(&bench.progress).await?;
         let commits = folding.applied().await?;
         Ok(Self { folding, commits })
