@@ -11,6 +11,7 @@ pub mod naive;
 pub mod postgres;
 pub mod rewind;
 pub mod services;
+pub mod unknown;
 pub mod wait;
 pub mod workers;
 
@@ -29,6 +30,7 @@ pub use folded::until_folded;
 pub use history::History;
 pub use postgres::Memory;
 pub use services::{InProcess, Processes, Service};
+pub use unknown::append_unknown;
 pub use wait::{eventually, eventually_within};
 pub use workers::Workers;
 

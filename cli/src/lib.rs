@@ -9,6 +9,7 @@ pub mod intake;
 pub mod json_print;
 pub mod lanes;
 pub mod migrate;
+pub mod parked;
 pub mod probe;
 pub mod reset;
 pub mod send;

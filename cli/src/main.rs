@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
 use keepsake_cli::{
-    demo, doctor, guard, import, intake, lanes, migrate, probe, reset, send, serve, stop, sub, up, verify,
+    demo, doctor, guard, import, intake, lanes, migrate, parked, probe, reset, send, serve, stop, sub, up, verify,
 };
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -29,6 +29,7 @@ enum Command {
     Intake(intake::IntakeArgs),
     Verify(verify::VerifyArgs),
     Lanes(lanes::LanesArgs),
+    Parked(parked::ParkedArgs),
     Doctor(doctor::DoctorArgs),
     Migrate(migrate::MigrateArgs),
     /// Runs one of the three services in the foreground
@@ -70,6 +71,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Intake(args) => intake::run(args).await,
         Command::Verify(args) => verify::run(args).await,
         Command::Lanes(args) => lanes::run(args).await.map(done),
+        Command::Parked(args) => parked::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
         Command::Migrate(args) => migrate::run(&args).await.map(done),
         Command::Probe(args) => probe::run(&args).await,

@@ -35,8 +35,6 @@ pub(crate) struct Backlog {
     arrived_to: i64,
     folded: Folded,
     work: Duration,
-    /// Met behind what has arrived.
-    fault: Option<Fault>,
     /// Where the lane is when what was taken is written.
     taken_to: i64,
 }
@@ -51,22 +49,19 @@ impl Backlog {
             room: Vec::new(),
             arrived_to: position,
             work: Duration::ZERO,
-            fault: None,
             taken_to: position,
         }
     }
 
     /// Whether more can be taken in.
     pub(crate) fn is_open(&self) -> bool {
-        self.arrived.is_empty() && self.fault.is_none()
+        self.arrived.is_empty()
     }
 
     pub(crate) async fn arrive(&mut self, vault: &Vault, portion: Portion) -> Result<(), Fault> {
         self.arrived_to = portion.position;
         if !portion.messages.is_empty() {
-            let (sealed, fault) = unpack(vault, portion.messages).await?;
-            self.arrived.extend(sealed);
-            self.fault = fault;
+            self.arrived.extend(unpack(vault, portion.messages).await?);
         }
         self.room.extend(portion.room);
         self.settle();
@@ -91,11 +86,9 @@ impl Backlog {
                 break;
             }
             let Some(sealed) = self.arrived.pop_front() else { break };
-            let position = sealed.message.position.cast_signed();
-            if let Err(fault) = self.folder.fold(&mut self.folded, sealed) {
-                care.met(&fault, position..=position, self.folded.commits + 1);
-                return Err(fault);
-            }
+            let (position, others) = (sealed.message.position.cast_signed(), self.folded.commits > 0);
+            let folded = self.folder.fold(&mut self.folded, sealed);
+            folded.inspect_err(|fault| care.met_folding(fault, position, others))?;
         }
         self.work += began.elapsed();
         self.settle();
@@ -106,9 +99,7 @@ impl Backlog {
     fn settle(&mut self) {
         if self.arrived.is_empty() {
             self.room.clear();
-            if self.fault.is_none() {
-                self.folded.position = self.arrived_to;
-            }
+            self.folded.position = self.arrived_to;
         }
     }
 
@@ -128,10 +119,5 @@ impl Backlog {
         self.taken_to = self.folded.position;
         let next = self.folder.empty(self.folded.position);
         std::mem::replace(&mut self.folded, next)
-    }
-
-    /// The fault behind everything that could be folded, once that is taken.
-    pub(crate) fn fault(&mut self) -> Option<Fault> {
-        if self.arrived.is_empty() && self.folded.commits == 0 { self.fault.take() } else { None }
     }
 }

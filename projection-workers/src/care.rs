@@ -2,7 +2,10 @@
 
 use std::ops::RangeInclusive;
 
+use proto::subject::LogSubject;
+
 use crate::error::{Fault, Severity};
+use crate::parking::Verdict;
 
 /// Most commits of one transaction.
 const BATCH: usize = 5_000;
@@ -12,15 +15,17 @@ const BATCH: usize = 5_000;
 pub(crate) struct Care {
     /// One of these commits is at fault: each is written by itself.
     one_by_one: Option<RangeInclusive<i64>>,
-    /// Which one is still to be found, so nothing is reported yet.
-    pub(crate) searching: bool,
+    /// It is tried again at once and differently, so nothing is reported yet.
+    pub(crate) at_once: bool,
     /// Most commits of a transaction.
     largest: usize,
+    /// Who is to be set aside; until that is written.
+    verdicts: Vec<Verdict>,
 }
 
 impl Default for Care {
     fn default() -> Self {
-        Self { one_by_one: None, searching: false, largest: BATCH }
+        Self { one_by_one: None, at_once: false, largest: BATCH, verdicts: Vec::new() }
     }
 }
 
@@ -35,25 +40,61 @@ impl Care {
         self.largest
     }
 
+    /// Who is to be set aside.
+    pub(crate) fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
+    }
+
     /// The culprit is known, or there was none.
     #[must_use]
     pub(crate) fn at_rest(self) -> Self {
-        Self { searching: false, ..self }
+        Self { at_once: false, ..self }
     }
 
-    pub(crate) fn went_well(&mut self) {
+    /// Everything up to `position` was written.
+    pub(crate) fn went_well(&mut self, position: i64) {
         self.largest = (self.largest * 2).min(BATCH);
+        self.verdicts.retain(|verdict| verdict.position > position);
     }
 
-    /// A batch of so many commits in this range met a fault.
-    pub(crate) fn met(&mut self, fault: &Fault, range: RangeInclusive<i64>, commits: usize) {
+    /// The commit at `position` cannot be folded: its owner is set aside, or else everything before it, which may be `others` of
+    /// the same batch, is written, and then all wait.
+    pub(crate) fn met_folding(&mut self, fault: &Fault, position: i64, others: bool) {
+        let verdicts = fault.verdicts(None);
+        if verdicts.is_empty() {
+            self.at_once = others;
+            self.one_by_one = Some(position..=position);
+        } else {
+            self.condemn(verdicts);
+        }
+    }
+
+    fn condemn(&mut self, verdicts: Vec<Verdict>) {
+        self.at_once = !verdicts.is_empty();
+        self.verdicts.extend(verdicts);
+    }
+
+    /// A batch of so many commits in this range could not be written; `last` is the owner of the last of them.
+    pub(crate) fn met_writing(
+        &mut self,
+        fault: &Fault,
+        range: RangeInclusive<i64>,
+        commits: usize,
+        last: Option<&LogSubject>,
+    ) {
         // A database that is slow today gets through a smaller batch.
         if fault.is_late() {
             self.largest = (commits / 2).max(1);
         }
-        self.searching = commits > 1 && fault.severity() == Severity::Halt;
-        if self.searching {
+        if matches!(fault, Fault::ParkingFull(_)) {
+            // The next try finds out whether what is at fault was mended meanwhile.
+            self.verdicts.clear();
+            self.at_once = false;
+        } else if commits > 1 && fault.severity() == Severity::Halt {
+            self.at_once = true;
             self.one_by_one = Some(range);
+        } else {
+            self.condemn(fault.verdicts(last.map(|owner| (owner, *range.end()))));
         }
     }
 }
@@ -61,43 +102,73 @@ impl Care {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Unfoldable;
+    use crate::error::{Unfoldable, Unfolded};
+    use crate::given::{TENANT, guest};
 
-    fn refused() -> Fault {
-        Fault::Refused { code: "22021".to_owned(), place: String::new() }
+    fn subject() -> LogSubject {
+        LogSubject::new(TENANT.parse().expect("a token"), guest(1))
+    }
+
+    fn refused(code: &str) -> Fault {
+        let fault = Fault::Refused { code: code.to_owned(), place: String::new() };
+        Fault::Unwritten { projection: 2, fault: Box::new(fault) }
     }
 
     #[test]
-    fn a_batch_that_is_refused_is_searched_for_its_culprit_and_a_single_commit_is_one() {
+    fn a_batch_that_is_refused_is_searched_for_its_culprit_who_is_set_aside_until_that_is_written() {
         let mut care = Care::default();
-        care.met(&refused(), 5..=9, 3);
-        assert!(care.searching && !care.is_free(5) && !care.is_free(9) && care.is_free(10));
-        care.met(&refused(), 7..=7, 1);
-        assert!(!care.searching && !care.is_free(7));
+        care.met_writing(&refused("22021"), 5..=9, 3, Some(&subject()));
+        assert!(care.at_once && !care.is_free(5) && !care.is_free(9) && care.is_free(10));
+        assert_eq!(care.verdicts(), []);
+        care.met_writing(&refused("22021"), 7..=7, 1, Some(&subject()));
+        assert!(care.at_once && !care.is_free(7));
+        assert_eq!(
+            care.verdicts().iter().map(|verdict| (verdict.projection, verdict.position)).collect::<Vec<_>>(),
+            [(2, 7)]
+        );
+        care.went_well(6);
+        assert_eq!(care.verdicts().len(), 1);
+        care.went_well(7);
+        assert_eq!(care.verdicts(), []);
+    }
+
+    #[test]
+    fn nobody_is_set_aside_for_a_table_that_is_not_there() {
+        let mut care = Care::default();
+        care.met_writing(&refused("42P01"), 7..=7, 1, Some(&subject()));
+        assert!(!care.at_once && care.verdicts().is_empty());
     }
 
     #[test]
     fn a_slow_database_gets_smaller_batches_until_it_is_well_again() {
         let mut care = Care::default();
-        care.met(&Fault::Timeout(30), 1..=4_000, 4_000);
-        assert_eq!((care.largest(), care.searching), (2_000, false));
-        care.met(&Fault::Timeout(30), 1..=1, 1);
+        care.met_writing(&Fault::Timeout(30), 1..=4_000, 4_000, None);
+        assert_eq!((care.largest(), care.at_once), (2_000, false));
+        care.met_writing(&Fault::Timeout(30), 1..=1, 1, None);
         assert_eq!(care.largest(), 1);
-        (0..20).for_each(|_| care.went_well());
+        (0..20).for_each(|_| care.went_well(1));
         assert_eq!(care.largest(), BATCH);
     }
 
     #[test]
-    fn what_is_only_away_is_not_searched_for() {
-        let mut care = Care::default();
-        care.met(&Fault::DatabaseAway(String::new()), 1..=9, 9);
-        assert!(!care.searching && care.is_free(1));
-        let field = Unfoldable::Field("pp");
-        care.met(
-            &Fault::Unfoldable { position: 3, tenant: String::new(), owner: String::new(), reason: field },
-            1..=9,
-            9,
-        );
-        assert!(care.searching);
+    fn what_is_only_away_and_a_full_lot_are_not_searched_for() {
+        for fault in [Fault::DatabaseAway(String::new()), Fault::ParkingFull(100)] {
+            let mut care = Care::default();
+            care.met_writing(&fault, 1..=9, 9, Some(&subject()));
+            assert!(!care.at_once && care.is_free(1) && care.verdicts().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_commit_that_cannot_be_folded_is_known_at_once_and_a_missing_key_is_nobodys_fault() {
+        let unfolded = |reason| {
+            let unfolded = Unfolded { position: 3, subject: subject(), projections: vec![1, 4], reason };
+            let mut care = Care::default();
+            care.met_folding(&Fault::Unfolded(Box::new(unfolded)), 3, true);
+            (care.is_free(3), care.verdicts().len())
+        };
+        assert_eq!(unfolded(Unfoldable::Field("version")), (true, 2));
+        let missing = vault::OpenError::MissingKey { class: proto::DataClass::Contact, epoch: 1 };
+        assert_eq!(unfolded(Unfoldable::Sealed(missing)), (false, 0));
     }
 }

@@ -14,7 +14,7 @@ use crate::proof::Proof;
 const CHECKPOINTS: &str = "
 -- lane_checkpoints()
 SELECT c.projection, c.pp, l.position AS lane_position, greatest(c.position, l.position) AS position, c.applied, c.parked,
-       c.proof
+       c.skipped, c.proof
 FROM keepsake.checkpoint c JOIN keepsake.lane l ON c.pp BETWEEN l.first_pp AND l.last_pp
 WHERE l.first_pp = $1 AND l.last_pp = $2 AND l.epoch = $3";
 
@@ -29,9 +29,10 @@ SELECT 1 / count(*)::int FROM moved";
 
 const ADVANCE: &str = "
 -- advance_checkpoints()
-UPDATE keepsake.checkpoint AS c SET position = m.position, applied = m.applied, proof = m.proof
-FROM UNNEST($1::text[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bytea[])
-  AS m (projection, pp, position, applied, proof)
+UPDATE keepsake.checkpoint AS c SET position = m.position, applied = m.applied, parked = m.parked, skipped = m.skipped,
+                                 proof = m.proof
+FROM UNNEST($1::text[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[])
+  AS m (projection, pp, position, applied, parked, skipped, proof)
 WHERE c.projection = m.projection AND c.pp = m.pp AND c.position < m.position";
 
 const ADOPT_LOG: &str = "
@@ -51,9 +52,18 @@ SELECT position FROM keepsake.lane LIMIT 1";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Checkpoint {
     pub(crate) position: i64,
+    /// Of all commits, whatever became of them.
     pub(crate) proof: Proof,
-    /// Commits set aside.
+    /// Those of them that are set aside.
     pub(crate) parked: i64,
+    /// Those of them that somebody decided never to fold.
+    pub(crate) skipped: i64,
+}
+
+impl Checkpoint {
+    pub(crate) fn applied(&self) -> i64 {
+        self.proof.commits - self.parked - self.skipped
+    }
 }
 
 /// The checkpoints of one lane.
@@ -133,6 +143,11 @@ impl Checkpoints {
         advanced
     }
 
+    /// Keeps the lane where it is, and everybody else out of it until the transaction ends.
+    pub(crate) async fn hold(&self, connection: &ClientWrapper) -> Result<(), Fault> {
+        self.shift(connection, self.position).await
+    }
+
     async fn shift(&self, connection: &ClientWrapper, position: i64) -> Result<(), Fault> {
         let Lane { first_pp, epoch, .. } = self.lane;
         let statement = connection.prepare_cached(MOVE).await?;
@@ -150,11 +165,15 @@ impl Checkpoints {
         let projections: Vec<_> = moved.iter().map(|(index, _)| projections::ALL[self.place(*index).0].name).collect();
         let pps: Vec<_> = moved.iter().map(|(index, _)| self.place(*index).1).collect();
         let positions: Vec<_> = moved.iter().map(|(_, to)| to.position).collect();
-        let applied: Vec<_> = moved.iter().map(|(_, to)| to.proof.commits).collect();
+        let applied: Vec<_> = moved.iter().map(|(_, to)| to.applied()).collect();
+        let parked: Vec<_> = moved.iter().map(|(_, to)| to.parked).collect();
+        let skipped: Vec<_> = moved.iter().map(|(_, to)| to.skipped).collect();
         let sums: Vec<_> = moved.iter().map(|(_, to)| to.proof.sum.to_be_bytes()).collect();
         let sums: Vec<_> = sums.iter().map(<[u8; 16]>::as_slice).collect();
         let statement = connection.prepare_cached(ADVANCE).await?;
-        let updated = connection.execute(&statement, &[&projections, &pps, &positions, &applied, &sums]).await?;
+        let updated = connection
+            .execute(&statement, &[&projections, &pps, &positions, &applied, &parked, &skipped, &sums])
+            .await?;
         if updated == moved.len() as u64 { Ok(()) } else { Err(Fault::TakenOver) }
     }
 
@@ -168,11 +187,10 @@ impl Checkpoints {
 }
 
 fn checkpoint_in(row: &Row) -> Result<Checkpoint, Fault> {
-    Ok(Checkpoint {
-        position: row.try_get("position")?,
-        proof: Proof { commits: row.try_get("applied")?, sum: sum_in(row)? },
-        parked: row.try_get("parked")?,
-    })
+    let (applied, parked, skipped): (i64, i64, i64) =
+        (row.try_get("applied")?, row.try_get("parked")?, row.try_get("skipped")?);
+    let proof = Proof { commits: applied + parked + skipped, sum: sum_in(row)? };
+    Ok(Checkpoint { position: row.try_get("position")?, proof, parked, skipped })
 }
 
 pub(crate) fn sum_in(row: &Row) -> Result<u128, Fault> {

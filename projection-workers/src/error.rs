@@ -9,6 +9,9 @@ use proto::subject::LogSubject;
 use tokio_postgres::error::{DbError, SqlState};
 use vault::{OpenError, VaultError};
 
+use crate::parking::Verdict;
+use crate::projections;
+
 /// What follows from a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
@@ -38,18 +41,29 @@ pub enum Fault {
     TakenOver,
     #[error("the writer broke off: {0}")]
     Panicked(String),
-    #[error("the commit at position {position} of {owner}, tenant {tenant}, cannot be folded: {reason}")]
-    Unfoldable { position: u64, tenant: String, owner: String, reason: Unfoldable },
+    #[error(transparent)]
+    Unfolded(Box<Unfolded>),
+    #[error("{}: {fault}", projections::ALL[*projection].name)]
+    Unwritten { projection: usize, fault: Box<Self> },
+    #[error(
+        "more than {0} guests were parked within a minute, so it is hardly they who are at fault: see `keepsake parked list`; \
+         folding goes on by itself, this slowly, or better with a binary that can fold them"
+    )]
+    ParkingFull(i64),
     #[error("{projection} wrote {written} of {given} rows: some are missing, or ahead of their checkpoint")]
     RowsAhead { projection: &'static str, given: usize, written: u64 },
     #[error("Postgres refused with SQLSTATE {code} {place}")]
     Refused { code: String, place: String },
     #[error("Postgres is away: {0}")]
     DatabaseAway(String),
+    #[error("the read database holds a row that is none: {0}")]
+    Corrupt(&'static str),
     #[error("the vault is away: {0}")]
     VaultAway(String),
     #[error("the vault gives no keys: {0}")]
     Vault(VaultError),
+    #[error("the log has no commit at position {0}, or the server that answered does not have it yet")]
+    NotInTheLog(u64),
     #[error("the log is away: {0}")]
     Log(#[from] LogError),
     #[error("the log cannot be read: {}", chain(.0))]
@@ -58,9 +72,20 @@ pub enum Fault {
     Timeout(u64),
 }
 
+/// One commit that cannot be folded.
+#[derive(Debug, thiserror::Error)]
+#[error("the commit at position {position} of {}, tenant {}, cannot be folded: {reason}", .subject.owner, .subject.tenant)]
+pub struct Unfolded {
+    pub(crate) position: i64,
+    pub(crate) subject: LogSubject,
+    /// By the read models of these places in the list.
+    pub(crate) projections: Vec<usize>,
+    pub(crate) reason: Unfoldable,
+}
+
 /// Why one commit cannot be folded.
 #[derive(Debug, thiserror::Error)]
-pub enum Unfoldable {
+pub(crate) enum Unfoldable {
     #[error("it does not decode")]
     Undecodable(#[from] prost::DecodeError),
     #[error(transparent)]
@@ -70,20 +95,57 @@ pub enum Unfoldable {
 }
 
 impl Fault {
-    pub(crate) fn unfoldable(position: u64, subject: &LogSubject, reason: Unfoldable) -> Self {
-        Self::Unfoldable { position, tenant: subject.tenant.to_string(), owner: subject.owner.to_string(), reason }
+    /// Which commit is at fault, and for which read models, so that its owner can be set aside for them. A key that is missing
+    /// comes back, or was another guest's too: nobody is set aside for it. `only` is the owner of a batch of one commit.
+    pub(crate) fn verdicts(&self, only: Option<(&LogSubject, i64)>) -> Vec<Verdict> {
+        match self {
+            Self::Unfolded(unfolded) => {
+                let Unfolded { position, subject, projections, reason } = &**unfolded;
+                let verdict = |projection: &usize| Verdict {
+                    projection: *projection,
+                    subject: subject.clone(),
+                    position: *position,
+                    reason: reason.to_string(),
+                };
+                if reason.is_a_missing_key() { Vec::new() } else { projections.iter().map(verdict).collect() }
+            }
+            Self::Unwritten { projection, fault } => match (&**fault, only) {
+                (Self::Refused { code, .. }, Some((subject, position))) if is_about_one_commit(code) => {
+                    let (projection, subject, reason) = (*projection, subject.clone(), fault.to_string());
+                    vec![Verdict { projection, subject, position, reason }]
+                }
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        }
     }
 
     /// Whether it took too long; Postgres says so of a statement with SQLSTATE 57014.
     pub(crate) fn is_late(&self) -> bool {
         let cancelled = SqlState::QUERY_CANCELED.code();
-        matches!(self, Self::Timeout(_)) || matches!(self, Self::Refused { code, .. } if code == cancelled)
+        match self {
+            Self::Unwritten { fault, .. } => fault.is_late(),
+            Self::Refused { code, .. } => code == cancelled,
+            other => matches!(other, Self::Timeout(_)),
+        }
+    }
+
+    /// Whether it is what was to be written that was refused, and not somebody away.
+    pub(crate) fn is_of_the_commits(&self) -> bool {
+        match self {
+            Self::RowsAhead { .. } => true,
+            Self::Refused { code, .. } => is_about_one_commit(code),
+            _ => false,
+        }
     }
 
     pub fn severity(&self) -> Severity {
         match self {
             Self::OtherLog { .. } | Self::StreamRegressed { .. } | Self::NotMigrated(_) => Severity::Stop,
-            Self::Unfoldable { .. } | Self::RowsAhead { .. } | Self::Vault(_) => Severity::Halt,
+            Self::Unfolded(_) | Self::RowsAhead { .. } | Self::ParkingFull(_) | Self::Corrupt(_) | Self::Vault(_) => {
+                Severity::Halt
+            }
+            Self::Unwritten { fault, .. } => fault.severity(),
             Self::Read(ReadError::Subject { .. } | ReadError::OutOfOrder { .. } | ReadError::Unplaced(_)) => {
                 Severity::Halt
             }
@@ -94,6 +156,7 @@ impl Fault {
             | Self::Panicked(_)
             | Self::DatabaseAway(_)
             | Self::VaultAway(_)
+            | Self::NotInTheLog(_)
             | Self::Log(_)
             | Self::Timeout(_) => Severity::Retry,
         }
@@ -103,6 +166,17 @@ impl Fault {
 /// Data exception, integrity violation, statement or right missing, program limit: the same will be refused again.
 fn is_about_the_data(sql_state: &str) -> bool {
     ["22", "23", "42", "54"].iter().any(|class| sql_state.starts_with(class))
+}
+
+/// Of these it is what was to be written that is refused; a statement or a right that is missing is everybody's fault.
+fn is_about_one_commit(sql_state: &str) -> bool {
+    is_about_the_data(sql_state) && !sql_state.starts_with("42")
+}
+
+impl Unfoldable {
+    fn is_a_missing_key(&self) -> bool {
+        matches!(self, Self::Sealed(OpenError::MissingKey { .. }))
+    }
 }
 
 impl From<tokio_postgres::Error> for Fault {

@@ -1,12 +1,14 @@
 //! Folding: commits of one lane into one batch per projection, with the proof of each.
 
 use chrono::{DateTime, Utc};
+use proto::subject::LogSubject;
 
 use crate::checkpoint::Checkpoint;
-use crate::error::{Fault, Unfoldable};
+use crate::error::{Fault, Unfoldable, Unfolded};
 use crate::lane::Lane;
-use crate::open::{Opened, Sealed};
-use crate::projection::Batch;
+use crate::open::{Sealed, Unopened};
+use crate::parking::{Fate, Lot, SetAside};
+use crate::projection::{Batch, Kind};
 use crate::projections;
 use crate::proof::Proof;
 
@@ -16,6 +18,7 @@ pub(crate) struct Folder {
     proves: bool,
     /// By projection, then by partition. A read model that is ahead, since another was made anew, passes over what it has.
     starts: Vec<i64>,
+    lot: Lot,
 }
 
 /// What was folded and is not written yet.
@@ -27,6 +30,10 @@ pub(crate) struct Folded {
     /// Positions of the first and the last of them.
     pub(crate) first: i64,
     pub(crate) last: i64,
+    /// Commits that are not in the batches, since their owners are set aside.
+    pub(crate) aside: Vec<SetAside>,
+    /// Whose the last one is.
+    pub(crate) subject: Option<LogSubject>,
     /// Where the lane is with it.
     pub(crate) position: i64,
     /// When the first and the last of its commits were recorded.
@@ -35,8 +42,8 @@ pub(crate) struct Folded {
 
 impl Folder {
     /// `proves` is false only where the price of the proof is measured.
-    pub(crate) fn new(lane: Lane, checkpoints: &[Checkpoint], proves: bool) -> Self {
-        Self { lane, proves, starts: checkpoints.iter().map(|checkpoint| checkpoint.position).collect() }
+    pub(crate) fn new(lane: Lane, checkpoints: &[Checkpoint], lot: Lot, proves: bool) -> Self {
+        Self { lane, proves, starts: checkpoints.iter().map(|checkpoint| checkpoint.position).collect(), lot }
     }
 
     /// Nothing, at a position.
@@ -47,6 +54,8 @@ impl Folder {
             commits: 0,
             first: position,
             last: position,
+            aside: Vec::new(),
+            subject: None,
             position,
             recorded: None,
         }
@@ -55,35 +64,75 @@ impl Folder {
     /// Adds one commit. After an error `folded` may hold a part of it, and must not be written.
     pub(crate) fn fold(&self, folded: &mut Folded, sealed: Sealed) -> Result<(), Fault> {
         let mark = if self.proves { sealed.mark() } else { 0 };
-        let commit = sealed.open()?;
-        let index = self.lane.index_of(commit.pp).ok_or_else(|| unfoldable(&commit, Unfoldable::Field("pp")))?;
+        let (position, subject) = (sealed.message.position.cast_signed(), sealed.message.subject.clone());
+        let unfolded = |projections, reason| {
+            let subject = subject.clone();
+            Fault::Unfolded(Box::new(Unfolded { position, subject, projections, reason }))
+        };
+        let pp = i16::from(subject.partition());
+        let place = self.lane.index_of(pp).ok_or_else(|| unfolded(Vec::new(), Unfoldable::Field("pp")))?;
+        let opened = match sealed.open() {
+            Err(unopened) => {
+                let lost = self.concerned(&unopened, place, position, &subject);
+                if !lost.is_empty() {
+                    return Err(unfolded(lost, unopened.reason));
+                }
+                Err(unopened)
+            }
+            opened => opened,
+        };
+        let facet = opened.as_ref().map_or_else(|unopened| unopened.facet.as_deref(), |commit| Some(&*commit.facet));
         for (number, (kind, batch)) in projections::ALL.iter().zip(&mut folded.batches).enumerate() {
-            let index = number * self.lane.width() + index;
-            if commit.position <= self.starts[index] {
+            let index = number * self.lane.width() + place;
+            if position <= self.starts[index] {
                 continue;
             }
-            if kind.facets.contain(&commit.facet) {
-                batch.fold(&commit).map_err(|reason| unfoldable(&commit, reason))?;
+            if facet.is_none_or(|facet| kind.facets.contain(facet)) {
+                match (self.lot.fate(&subject, position, number), &opened) {
+                    (Fate::Parked(verdict), _) => {
+                        folded.aside.push(SetAside::new(number, &subject, position, verdict));
+                        folded.marks[index].parked += 1;
+                    }
+                    (Fate::Skipped, _) => folded.marks[index].skipped += 1,
+                    (Fate::Folded, Ok(commit)) => {
+                        batch.fold(commit).map_err(|reason| unfolded(vec![number], reason))?;
+                    }
+                    (Fate::Folded, Err(_)) => {}
+                }
             }
-            folded.marks[index].position = commit.position;
+            folded.marks[index].position = position;
             folded.marks[index].proof.add(mark);
         }
         if folded.commits == 0 {
-            folded.first = commit.position;
+            folded.first = position;
         }
-        folded.last = commit.position;
+        folded.last = position;
         folded.commits += 1;
-        folded.position = commit.position;
-        let first = folded.recorded.map_or(commit.recorded_at, |(first, _)| first);
-        folded.recorded = Some((first, commit.recorded_at));
+        folded.position = position;
+        if let Ok(commit) = &opened {
+            let first = folded.recorded.map_or(commit.recorded_at, |(first, _)| first);
+            folded.recorded = Some((first, commit.recorded_at));
+        }
+        folded.subject = Some(subject);
         Ok(())
+    }
+
+    /// The read models that should have the commit: neither is its owner set aside for them, nor is it skipped.
+    fn concerned(&self, unopened: &Unopened, place: usize, position: i64, subject: &LogSubject) -> Vec<usize> {
+        let reads = |kind: &Kind| unopened.facet.as_deref().is_none_or(|facet| kind.facets.contain(facet));
+        let is_concerned = |number: &usize| {
+            reads(&projections::ALL[*number])
+                && position > self.starts[number * self.lane.width() + place]
+                && self.lot.fate(subject, position, *number) == Fate::Folded
+        };
+        (0..projections::ALL.len()).filter(is_concerned).collect()
     }
 }
 
 impl Folded {
     /// How many commits each checkpoint gets, by its index.
     pub(crate) fn applied(&self) -> Vec<(usize, i64)> {
-        let applied = self.marks.iter().map(|mark| mark.proof.commits).enumerate();
+        let applied = self.marks.iter().map(Checkpoint::applied).enumerate();
         applied.filter(|(_, commits)| *commits > 0).collect()
     }
 
@@ -92,16 +141,13 @@ impl Folded {
         let moved = self.marks.iter().enumerate().filter(|(_, mark)| mark.proof != Proof::default());
         moved
             .map(|(index, mark)| {
-                let Checkpoint { mut proof, parked, .. } = before[index];
+                let Checkpoint { mut proof, parked, skipped, .. } = before[index];
                 proof += mark.proof;
-                (index, Checkpoint { position: mark.position, proof, parked })
+                let (parked, skipped) = (parked + mark.parked, skipped + mark.skipped);
+                (index, Checkpoint { position: mark.position, proof, parked, skipped })
             })
             .collect()
     }
-}
-
-fn unfoldable(commit: &Opened, reason: Unfoldable) -> Fault {
-    Fault::unfoldable(commit.position.cast_unsigned(), &commit.subject, reason)
 }
 
 #[cfg(test)]
@@ -109,14 +155,14 @@ mod tests {
     use super::*;
 
     fn checkpoint(position: i64, commits: i64, sum: u128) -> Checkpoint {
-        Checkpoint { position, proof: Proof { commits, sum }, parked: 0 }
+        Checkpoint { position, proof: Proof { commits, sum }, parked: 0, skipped: 0 }
     }
 
     #[test]
     fn only_checkpoints_that_got_something_move_and_their_proofs_add_up() {
         let lane = Lane { first_pp: 0, last_pp: 0, epoch: 1 };
         let before: Vec<_> = projections::ALL.iter().map(|_| checkpoint(5, 2, u128::MAX)).collect();
-        let mut folded = Folder::new(lane, &before, true).empty(5);
+        let mut folded = Folder::new(lane, &before, Lot::default(), true).empty(5);
         assert_eq!(folded.moved(&before), []);
         folded.marks[1] = checkpoint(9, 1, 3);
         assert_eq!(folded.moved(&before), [(1, checkpoint(9, 3, 2))]);

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proto::subject::LogSubject;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -45,13 +46,19 @@ pub(crate) struct LaneWorker {
 
 enum State {
     Idle(Box<Writer>),
-    Writing { task: JoinHandle<Result<Writer, Fault>>, range: RangeInclusive<i64>, commits: usize },
+    Writing {
+        task: JoinHandle<Result<Writer, Fault>>,
+        range: RangeInclusive<i64>,
+        commits: usize,
+        last: Option<LogSubject>,
+    },
     Ended,
 }
 
 impl LaneWorker {
-    pub(crate) fn new(site: &Site, writer: Writer, portions: mpsc::UnboundedReceiver<Portion>, care: Care) -> Self {
-        let folder = Folder::new(writer.checkpoints.lane, writer.checkpoints.each(), site.proves);
+    pub(crate) fn new(site: &Site, mut writer: Writer, portions: mpsc::UnboundedReceiver<Portion>, care: Care) -> Self {
+        let lot = std::mem::take(&mut writer.lot).with(care.verdicts());
+        let folder = Folder::new(writer.checkpoints.lane, writer.checkpoints.each(), lot, site.proves);
         let backlog = Backlog::new(folder, writer.checkpoints.position);
         let (vault, status, lane) = (site.vault.clone(), Arc::clone(&site.status), writer.checkpoints.lane);
         let writer = State::Idle(Box::new(writer));
@@ -72,9 +79,6 @@ impl LaneWorker {
     async fn fold(&mut self, stop: &CancellationToken) -> Result<(), Fault> {
         loop {
             self.write_what_is_due();
-            if let Some(fault) = self.backlog.fault() {
-                return Err(fault);
-            }
             let can_fold = self.backlog.can_fold(&self.care);
             let idle_until = self.last_write + IDLE;
             tokio::select! {
@@ -101,23 +105,23 @@ impl LaneWorker {
         }
         if let State::Idle(writer) = std::mem::replace(&mut self.writer, State::Ended) {
             let folded = self.backlog.take();
-            let (range, commits) = (folded.first..=folded.last, folded.commits);
+            let (range, commits, last) = (folded.first..=folded.last, folded.commits, folded.subject.clone());
             self.last_write = Instant::now();
-            self.writer = State::Writing { task: tokio::spawn(writer.write(folded)), range, commits };
+            self.writer = State::Writing { task: tokio::spawn(writer.write(folded)), range, commits, last };
         }
     }
 
     fn note(&mut self, written: Result<Writer, Fault>) -> Result<(), Fault> {
         match (written, std::mem::replace(&mut self.writer, State::Ended)) {
             (Ok(writer), _) => {
-                self.care.went_well();
+                self.care.went_well(writer.checkpoints.position);
                 self.got_on = true;
                 self.status.folding(self.lane);
                 self.writer = State::Idle(Box::new(writer));
                 Ok(())
             }
-            (Err(fault), State::Writing { range, commits, .. }) => {
-                self.care.met(&fault, range, commits);
+            (Err(fault), State::Writing { range, commits, last, .. }) => {
+                self.care.met_writing(&fault, range, commits, last.as_ref());
                 Err(fault)
             }
             (Err(fault), State::Idle(_) | State::Ended) => Err(fault),

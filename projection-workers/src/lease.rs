@@ -43,6 +43,12 @@ SELECT v.projection, v.pp, v.position
 FROM keepsake.verified v JOIN keepsake.lane l ON v.pp BETWEEN l.first_pp AND l.last_pp
 WHERE l.holder = $1";
 
+const ASKED: &str = "
+-- lanes_that_are_asked()
+SELECT first_pp, last_pp, epoch
+FROM keepsake.lane l
+WHERE holder = $1 AND EXISTS (SELECT FROM keepsake.parking_request r WHERE r.pp BETWEEN l.first_pp AND l.last_pp)";
+
 /// Passes over a lane that a transaction holds at this moment: everybody's looks would wait for it.
 const TAKE: &str = "
 -- take_lane()
@@ -67,6 +73,8 @@ pub(crate) struct Share {
     pub(crate) too_many: usize,
     /// Up to where the proof was found right: projection, partition, position.
     pub(crate) verified: Vec<(usize, u32, u64)>,
+    /// Those of its lanes in which guests are to be tried again or skipped.
+    pub(crate) asked: Vec<Lane>,
 }
 
 /// This process among the workers.
@@ -112,7 +120,9 @@ impl Lease {
         }
         let verified = transaction.query(VERIFIED, &[&self.worker]).await?;
         let verified = verified.iter().filter_map(|row| verified_in(row).transpose()).collect::<Result<_, _>>()?;
-        Ok(Share { mine, too_many, verified })
+        let asked = transaction.query(ASKED, &[&self.worker]).await?;
+        let asked = asked.iter().map(lane_in).collect::<Result<_, _>>()?;
+        Ok(Share { mine, too_many, verified, asked })
     }
 
     /// Lets go of a lane that is no longer folded.

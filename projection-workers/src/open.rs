@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use event_log::read::LogMessage;
-use prost::Message as _;
+use prost::{DecodeError, Message as _};
 use proto::Commit;
 use proto::subject::{LogSubject, Owner, Tenant};
 use vault::{GuestKeys, OpenedEvent, Vault};
@@ -34,28 +34,31 @@ pub(crate) struct Opened {
 /// One commit whose events are still sealed, and the keys to open it with.
 pub(crate) struct Sealed {
     pub(crate) message: LogMessage,
-    commit: Commit,
+    commit: Result<Commit, DecodeError>,
     keys: Option<Arc<GuestKeys>>,
 }
 
-/// Decodes messages up to the first that is none, and fetches everybody's keys in one question.
-pub(crate) async fn unpack(vault: &Vault, messages: Vec<LogMessage>) -> Result<(Vec<Sealed>, Option<Fault>), Fault> {
-    let (mut commits, mut fault) = (Vec::with_capacity(messages.len()), None);
-    for message in messages {
-        match Commit::decode(&*message.payload) {
-            Ok(commit) => commits.push((message, commit)),
-            Err(error) => {
-                fault = Some(Fault::unfoldable(message.position, &message.subject, error.into()));
-                break;
-            }
-        }
-    }
+/// A commit that does not open.
+#[derive(Debug)]
+pub(crate) struct Unopened {
+    /// None when it is not even known which facet it is of.
+    pub(crate) facet: Option<String>,
+    pub(crate) reason: Unfoldable,
+}
+
+/// Decodes messages, and fetches everybody's keys in one question.
+pub(crate) async fn unpack(vault: &Vault, messages: Vec<LogMessage>) -> Result<Vec<Sealed>, Fault> {
+    let decoded = |message: LogMessage| {
+        let commit = Commit::decode(&*message.payload);
+        (message, commit)
+    };
+    let commits: Vec<_> = messages.into_iter().map(decoded).collect();
     let keys = keys_of(vault, &commits).await?;
-    let with_keys = |(message, commit): (LogMessage, Commit)| {
+    let with_keys = |(message, commit)| {
         let keys = keys.get(&guest_of(&message)).cloned();
         Sealed { message, commit, keys }
     };
-    Ok((commits.into_iter().map(with_keys).collect(), fault))
+    Ok(commits.into_iter().map(with_keys).collect())
 }
 
 fn guest_of(message: &LogMessage) -> (Tenant, Owner) {
@@ -64,11 +67,11 @@ fn guest_of(message: &LogMessage) -> (Tenant, Owner) {
 
 async fn keys_of(
     vault: &Vault,
-    commits: &[(LogMessage, Commit)],
+    commits: &[(LogMessage, Result<Commit, DecodeError>)],
 ) -> Result<HashMap<(Tenant, Owner), Arc<GuestKeys>>, Fault> {
     let sealed = |commit: &Commit| commit.events.iter().any(|event| !event.sealed.is_empty());
-    let guests: HashSet<_> =
-        commits.iter().filter(|(_, commit)| sealed(commit)).map(|(message, _)| guest_of(message)).collect();
+    let is_sealed = |(_, commit): &&(LogMessage, Result<Commit, DecodeError>)| commit.as_ref().is_ok_and(sealed);
+    let guests: HashSet<_> = commits.iter().filter(is_sealed).map(|(message, _)| guest_of(message)).collect();
     if guests.is_empty() {
         return Ok(HashMap::new());
     }
@@ -83,24 +86,34 @@ impl Sealed {
         proof::mark(self.message.position, &self.message.wire_subject, &self.message.payload)
     }
 
-    pub(crate) fn open(self) -> Result<Opened, Fault> {
+    pub(crate) fn open(self) -> Result<Opened, Unopened> {
         let Self { message, commit, keys } = self;
-        opened(&message, commit, keys.as_deref())
-            .map_err(|reason| Fault::unfoldable(message.position, &message.subject, reason))
+        let commit = commit.map_err(|error| Unopened { facet: None, reason: error.into() })?;
+        match events(&message, &commit, keys.as_deref()) {
+            Ok((version, recorded_at, events)) => Ok(Opened {
+                position: message.position.cast_signed(),
+                pp: message.subject.partition().into(),
+                subject: message.subject,
+                version,
+                recorded_at,
+                events,
+                command_id: commit.command_id,
+                facet: commit.facet,
+            }),
+            Err(reason) => Err(Unopened { facet: Some(commit.facet), reason }),
+        }
     }
 }
 
-fn opened(message: &LogMessage, commit: Commit, keys: Option<&GuestKeys>) -> Result<Opened, Unfoldable> {
-    Ok(Opened {
-        position: message.position.cast_signed(),
-        subject: message.subject.clone(),
-        pp: message.subject.partition().into(),
-        version: i64::try_from(commit.version).map_err(|_| Unfoldable::Field("version"))?,
-        recorded_at: instant("recorded_at", commit.recorded_at.as_ref())?,
-        events: vault::open(&message.subject, &commit, keys)?,
-        command_id: commit.command_id,
-        facet: commit.facet,
-    })
+/// What of a commit may not be readable: version, time, events.
+fn events(
+    message: &LogMessage,
+    commit: &Commit,
+    keys: Option<&GuestKeys>,
+) -> Result<(i64, DateTime<Utc>, Vec<OpenedEvent>), Unfoldable> {
+    let version = i64::try_from(commit.version).map_err(|_| Unfoldable::Field("version"))?;
+    let recorded_at = instant("recorded_at", commit.recorded_at.as_ref())?;
+    Ok((version, recorded_at, vault::open(&message.subject, commit, keys)?))
 }
 
 /// The instant a timestamp names.

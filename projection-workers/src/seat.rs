@@ -81,6 +81,11 @@ impl Seats {
         }
     }
 
+    /// Stops these lanes, which are started again at once: what somebody asked of them is done before they fold on.
+    pub(crate) fn start_anew(&self, lanes: &[Lane]) {
+        self.seats.iter().filter(|seat| lanes.contains(&seat.lane)).for_each(Seat::stop);
+    }
+
     pub(crate) fn stop_all(&self) {
         self.seats.iter().for_each(Seat::stop);
     }
@@ -136,7 +141,7 @@ impl Seat {
             self.pause = FIRST_PAUSE;
         }
         let pause = match fault.as_ref().map(Fault::severity) {
-            Some(_) if care.searching => Duration::ZERO,
+            Some(_) if care.at_once => Duration::ZERO,
             None if stopped => Duration::ZERO,
             Some(Severity::Halt) => HALT_PAUSE,
             None | Some(Severity::Retry | Severity::Stop) => {

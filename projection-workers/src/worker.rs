@@ -104,6 +104,7 @@ impl Worker {
         for lane in self.seats.reconcile(&share) {
             self.site.status.gone(lane);
         }
+        self.seats.start_anew(&share.asked);
         while let Some(ended) = self.crews.try_join_next() {
             // Whatever it held in memory is not to be trusted: the process starts anew.
             ended.map_err(|panic| Fault::Panicked(panic.to_string()))?;
@@ -130,7 +131,7 @@ impl Worker {
         };
         match &ended.fault {
             None | Some(Fault::TakenOver) => {}
-            Some(_) if ended.care.searching || !self.seats.holds(lane) => {}
+            Some(_) if ended.care.at_once || !self.seats.holds(lane) => {}
             Some(fault) => self.site.status.waiting(lane, fault),
         }
         if let Some(fault) = ended.fault.take_if(|fault| fault.severity() == Severity::Stop) {

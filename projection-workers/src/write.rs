@@ -4,16 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
-use futures_util::future::{join3, try_join_all};
+use futures_util::TryFutureExt as _;
+use futures_util::future::{join4, try_join_all};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use crate::checkpoint::Checkpoints;
 use crate::crew::Site;
+use crate::drain;
 use crate::error::Fault;
 use crate::fold::Folded;
 use crate::lane::Lane;
 use crate::metrics::LaneMetrics;
+use crate::parking::{self, Lot};
 
 const WRITE_SECONDS: u64 = 30;
 /// A batch may take longer than a reader's statement; the plan is made for the arrays at hand; the tables are the live ones. A
@@ -31,6 +34,8 @@ const COMMIT: &str = "COMMIT";
 pub(crate) struct Writer {
     connection: Object,
     pub(crate) checkpoints: Checkpoints,
+    /// Who is set aside.
+    pub(crate) lot: Lot,
     metrics: LaneMetrics,
     turns: Arc<Semaphore>,
 }
@@ -39,10 +44,12 @@ impl Writer {
     pub(crate) async fn start(site: &Site, lane: Lane) -> Result<Self, Fault> {
         let connection = site.pool.get().await?;
         connection.batch_execute(SESSION).await?;
+        drain::carry_out(site, &connection, lane).await?;
         let checkpoints = Checkpoints::read(&connection, lane).await?;
+        let lot = Lot::read(&connection, lane).await?;
         let metrics = site.metrics.lane(lane);
         checkpoints.tell(&metrics);
-        Ok(Self { connection, checkpoints, metrics, turns: Arc::clone(&site.turns) })
+        Ok(Self { connection, checkpoints, lot, metrics, turns: Arc::clone(&site.turns) })
     }
 
     /// Writes what was folded. After a fault nothing is known of what was committed: start anew from the checkpoints.
@@ -68,6 +75,7 @@ impl Writer {
 
     fn tell(&self, folded: &Folded, took: Duration) {
         self.checkpoints.tell(&self.metrics);
+        parking::tell(&folded.aside);
         if let Some((_, last)) = folded.recorded {
             self.checkpoints.tell_applied(&self.metrics, &folded.applied());
             self.metrics.flushed(u32::try_from(folded.commits).unwrap_or(u32::MAX), took, last);
@@ -78,14 +86,21 @@ impl Writer {
         let moved = folded.moved(self.checkpoints.each());
         let opening = if folded.commits == 0 { BEGIN_UNSYNCED } else { BEGIN };
         // Polled in turn on one connection, the statements leave in one go and are answered in order.
-        let (begun, advanced, written) = join3(
+        let batches = folded.batches.iter().enumerate();
+        let flushes = batches.map(|(projection, batch)| {
+            let unwritten = move |fault| Fault::Unwritten { projection, fault: Box::new(fault) };
+            batch.flush(&self.connection).map_err(unwritten)
+        });
+        let (begun, advanced, noted, written) = join4(
             self.connection.batch_execute(opening),
             self.checkpoints.advance(&self.connection, folded.position, &moved),
-            try_join_all(folded.batches.iter().map(|batch| batch.flush(&self.connection))),
+            parking::note(&self.connection, &folded.aside),
+            try_join_all(flushes),
         )
         .await;
         begun?;
         advanced?;
+        noted?;
         written?;
         self.connection.batch_execute(COMMIT).await?;
         self.checkpoints.advanced(folded.position, &moved);

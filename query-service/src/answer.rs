@@ -9,17 +9,26 @@ use crate::error::Fault;
 use crate::position::Position;
 
 const AS_OF_HEADER: HeaderName = HeaderName::from_static("x-as-of");
+/// From here on commits are parked: what they change is not in the answer.
+const PARKED_HEADER: HeaderName = HeaderName::from_static("x-parked-from");
 const CANONICAL_ID_HEADER: HeaderName = HeaderName::from_static("x-canonical-id");
 
 pub(crate) struct Answer {
     as_of: Position,
+    parked_from: Option<String>,
     etag: Option<String>,
     canonical_id: Option<String>,
 }
 
 impl Answer {
     pub(crate) fn as_of(as_of: Position) -> Self {
-        Self { as_of, etag: None, canonical_id: None }
+        Self { as_of, parked_from: None, etag: None, canonical_id: None }
+    }
+
+    /// Says that commits of those the answer is about are set aside, when some are.
+    pub(crate) fn parked(mut self, from: Option<Position>) -> Self {
+        self.parked_from = from.map(|from| from.to_string());
+        self
     }
 
     /// `"v<facet version>-<row position>"`
@@ -47,7 +56,9 @@ impl Answer {
         let mut head = Response::builder().status(status).header(AS_OF_HEADER, self.as_of.to_string());
         // Somebody's data: only their own browser may keep it, and must ask each time.
         head = head.header(header::CACHE_CONTROL, "private, no-cache");
-        for (name, value) in [(header::ETAG, &self.etag), (CANONICAL_ID_HEADER, &self.canonical_id)] {
+        let told =
+            [(header::ETAG, &self.etag), (CANONICAL_ID_HEADER, &self.canonical_id), (PARKED_HEADER, &self.parked_from)];
+        for (name, value) in told {
             if let Some(value) = value {
                 head = head.header(name, value);
             }

@@ -10,6 +10,8 @@ use tokio::task::JoinError;
 use tokio_postgres::error::SqlState;
 use vault::VaultError;
 
+use crate::position::Position;
+
 /// Why a request is not answered as asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -37,6 +39,8 @@ pub(crate) enum Fault {
     CursorMismatch,
     #[error("the read model has not come as far")]
     Behind,
+    #[error("commits of the guest from {0} on are parked")]
+    GuestParked(Position),
     #[error("no database connection came free in time")]
     Overloaded,
     #[error("the read database does not answer: {0}")]
@@ -82,6 +86,10 @@ impl From<Fault> for Problem {
             Fault::Behind => {
                 Self::unavailable("read_model_behind", "the read model has not reached X-Min-Position in time")
             }
+            Fault::GuestParked(_) => Self::unavailable(
+                "guest_parked",
+                "what happened to this guest of late cannot be shown until an operator has looked at it; read without X-Min-Position",
+            ),
             Fault::Overloaded => Self::unavailable("overloaded", "too many requests are under way"),
             Fault::DatabaseAway(_) => {
                 logged(&fault, Self::unavailable("database_unavailable", "the read models cannot be read now"))

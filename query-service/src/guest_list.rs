@@ -89,7 +89,8 @@ pub(crate) async fn read<L: GuestList>(
     // One row more than the page takes tells whether there is another page.
     let page = asked.query(&scope.tenant, after, i64::from(limit) + 1);
     let reach = Reach::guest(L::MODELS, &scope.tenant, &guest_id);
-    let Snapshot { as_of, canonical_id, rows: [rows], .. } = service.reader.read(&scope, reach, [page]).await?;
+    let Snapshot { as_of, parked_from, canonical_id, rows: [rows], .. } =
+        service.reader.read(&scope, reach, [page]).await?;
 
     let canonical_id = canonical_id.ok_or(Fault::GuestNotFound)?;
     let page = Page {
@@ -97,7 +98,7 @@ pub(crate) async fn read<L: GuestList>(
         cursor: cursor_after::<L>(&service.cursors, &list, &rows, limit)?,
         as_of: as_of.to_string(),
     };
-    Answer::as_of(as_of).canonical(&guest_id, &canonical_id).respond(&headers, &page)
+    Answer::as_of(as_of).parked(parked_from).canonical(&guest_id, &canonical_id).respond(&headers, &page)
 }
 
 fn seen<L: GuestList>(cursors: &Cursors, list: &List<'_>, cursor: &str) -> Result<L::Place, Fault> {

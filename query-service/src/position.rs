@@ -9,6 +9,13 @@ use proto::token;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position(pub(crate) i64);
 
+impl Position {
+    /// The last one that is not there yet.
+    pub(crate) fn before(self) -> Self {
+        Self(self.0 - 1)
+    }
+}
+
 /// Not a consistency token of ours.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotAToken;

@@ -80,7 +80,7 @@ impl Reader {
             self.freshness.wait(&reach, patience).await?;
             let snapshot = snapshot::take(&self.pool, &scope.tenant, &reach, queries).await?;
             if snapshot.as_of >= patience.position {
-                return Ok(snapshot);
+                return reach.unless_parked(snapshot, patience.position);
             }
             if !reach.widen(&snapshot.partitions) {
                 return Err(self.freshness.taken_back());

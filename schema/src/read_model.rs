@@ -47,6 +47,17 @@ const FORGET_VERIFIED: &str = "
 -- forget_verified()
 DELETE FROM keepsake.verified WHERE projection = $1";
 
+/// What was skipped stays skipped when the read model is folded anew; what is parked is tried again.
+const FORGET_PARKED: &str = "
+-- forget_parked()
+WITH guests AS (DELETE FROM keepsake.parked_guest WHERE projection = $1),
+     requests AS (DELETE FROM keepsake.parking_request WHERE projection = $1)
+DELETE FROM keepsake.parked_commit WHERE projection = $1 AND NOT skipped";
+
+const FORGET_SKIPPED: &str = "
+-- forget_skipped()
+DELETE FROM keepsake.parked_commit WHERE projection = $1";
+
 const START_CHECKPOINTS: &str = "
 -- start_checkpoints()
 INSERT INTO keepsake.checkpoint (projection, pp) SELECT $1, pp FROM generate_series(0, 63) AS pp";
@@ -103,6 +114,8 @@ pub(crate) async fn drop_unknown(transaction: &Transaction<'_>) -> Result<Vec<St
             transaction.execute(FORGET, &[&name]).await?;
             transaction.execute(FORGET_CHECKPOINTS, &[&name]).await?;
             transaction.execute(FORGET_VERIFIED, &[&name]).await?;
+            transaction.execute(FORGET_PARKED, &[&name]).await?;
+            transaction.execute(FORGET_SKIPPED, &[&name]).await?;
             dropped.push(name);
         }
     }
@@ -132,6 +145,7 @@ async fn restart(transaction: &Transaction<'_>, name: &str) -> Result<(), tokio_
     lane::settle(transaction).await?;
     transaction.execute(FORGET_CHECKPOINTS, &[&name]).await?;
     transaction.execute(FORGET_VERIFIED, &[&name]).await?;
+    transaction.execute(FORGET_PARKED, &[&name]).await?;
     transaction.execute(START_CHECKPOINTS, &[&name]).await?;
     lane::release(transaction).await
 }

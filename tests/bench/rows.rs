@@ -16,8 +16,8 @@ use crate::field::Field;
 use crate::row::Must;
 use crate::site::Site;
 use anew::Anew;
-use growth::Doing;
 pub(crate) use closed::{Closed, Limit};
+use growth::Doing;
 
 pub(crate) struct Spec {
     pub(crate) name: &'static str,

@@ -21,6 +21,7 @@ mod log_check;
 mod lost_keys;
 mod merge;
 mod monitoring;
+mod parking;
 mod path;
 mod privacy;
 mod projections;

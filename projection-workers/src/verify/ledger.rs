@@ -11,7 +11,8 @@ use crate::proof::{self, Proof};
 
 const LEDGER: &str = "
 -- ledger()
-SELECT c.projection, c.pp, p.position, c.applied + c.parked + c.skipped AS commits, c.proof
+SELECT c.projection, c.pp, p.position, c.applied + c.parked + c.skipped AS commits, c.proof, c.parked + c.skipped AS aside,
+       (SELECT count(*) FROM keepsake.parked_commit s WHERE s.projection = c.projection AND s.pp = c.pp) AS listed
 FROM keepsake.checkpoint c JOIN keepsake.progress p USING (projection, pp)
 WHERE $1::text IS NULL OR c.projection = $1
 ORDER BY c.projection, c.pp";
@@ -41,6 +42,9 @@ struct Account {
     position: i64,
     said: Proof,
     counted: Proof,
+    /// Commits that are not in the rows: as many as the checkpoint says, and as many as are listed.
+    aside: i64,
+    listed: i64,
 }
 
 impl Ledger {
@@ -52,7 +56,9 @@ impl Ledger {
             if let Some(accounts) = usize::try_from(pp).ok().and_then(|pp| ledger.of_partition.get_mut(pp)) {
                 accounts.push(ledger.accounts.len());
             }
-            ledger.accounts.push(Account { projection, pp, position, said, counted: Proof::default() });
+            let (aside, listed) = (row.try_get("aside")?, row.try_get("listed")?);
+            let counted = Proof::default();
+            ledger.accounts.push(Account { projection, pp, position, said, counted, aside, listed });
         }
         Ok(ledger)
     }
@@ -84,12 +90,12 @@ impl Ledger {
 
     /// Checkpoints that say something else than the log.
     pub(super) fn findings(&self) -> Vec<Finding> {
-        self.accounts.iter().filter(|account| account.said != account.counted).map(Account::finding).collect()
+        self.accounts.iter().filter(|account| !account.is_right()).map(Account::finding).collect()
     }
 
     /// Notes how far each proof was found right.
     pub(super) async fn note(&self, connection: &ClientWrapper) -> Result<(), Fault> {
-        let right: Vec<_> = self.accounts.iter().filter(|account| account.said == account.counted).collect();
+        let right: Vec<_> = self.accounts.iter().filter(|account| account.is_right()).collect();
         let projections: Vec<_> = right.iter().map(|account| account.projection.as_str()).collect();
         let pps: Vec<_> = right.iter().map(|account| account.pp).collect();
         let positions: Vec<_> = right.iter().map(|account| account.position).collect();
@@ -99,9 +105,16 @@ impl Ledger {
 }
 
 impl Account {
+    fn is_right(&self) -> bool {
+        self.said == self.counted && self.aside == self.listed
+    }
+
     fn finding(&self) -> Finding {
         let (said, counted) = (self.said.commits, self.counted.commits);
         let difference = match said - counted {
+            0 if self.said == self.counted => {
+                format!("{} commits are said to be parked or skipped, {} are listed", self.aside, self.listed)
+            }
             0 => format!("{said} commits went in, but not those of the log"),
             _ => format!("{said} commits went in, the log has {counted}"),
         };

@@ -2,7 +2,7 @@
 //!
 //! The rows and the positions they are at are read in one snapshot, so that folding may go on meanwhile.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use deadpool_postgres::{ClientWrapper, Pool};
 use event_log::read::LogMessage;
@@ -12,9 +12,10 @@ use vault::Vault;
 
 use super::compare;
 use super::tables::{Table, shadowed};
-use crate::error::Fault;
+use crate::error::{Fault, Unfolded};
 use crate::finding::{Extent, Finding};
-use crate::open::{Opened, unpack};
+use crate::open::unpack;
+use crate::projection::Kind;
 use crate::projections;
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
@@ -23,6 +24,10 @@ const COMMIT: &str = "COMMIT";
 const POSITIONS: &str = "
 -- positions()
 SELECT projection, pp, position FROM keepsake.progress";
+
+const ASIDE: &str = "
+-- parked_and_skipped_commits()
+SELECT projection, position FROM keepsake.parked_commit";
 
 /// What the key of findings' row keys is derived for.
 const ROW_KEYS: &str = "projection-workers finding row key v1";
@@ -47,6 +52,8 @@ pub(crate) struct Refolder {
     tables: Vec<Table>,
     vault: Vault,
     positions: Positions,
+    /// By read model and position: commits that are not in its rows, and should not be.
+    aside: HashSet<(usize, i64)>,
 }
 
 impl Refolder {
@@ -54,13 +61,14 @@ impl Refolder {
     pub(crate) async fn start(pool: &Pool, vault: Vault, only: Option<&str>) -> Result<Self, Fault> {
         let (connection, mut tables) = shadowed(pool).await?;
         tables.retain(|table| only.is_none_or(|only| only == table.projection));
-        Ok(Self { connection, tables, vault, positions: Positions::default() })
+        Ok(Self { connection, tables, vault, positions: Positions::default(), aside: HashSet::new() })
     }
 
     /// Takes the snapshot that is compared, and says up to where the log explains it: read it no less far.
     pub(crate) async fn begin(&mut self) -> Result<i64, Fault> {
         self.connection.batch_execute(BEGIN).await?;
         self.positions = positions(&self.connection).await?;
+        self.aside = aside(&self.connection).await?;
         Ok(self.positions.furthest_of_all())
     }
 
@@ -100,21 +108,32 @@ impl Refolder {
         let positions = &self.positions;
         round
             .retain(|message| positions.furthest(message.subject.partition().into()) >= message.position.cast_signed());
-        let (sealed, fault) = unpack(&self.vault, round).await?;
-        if let Some(fault) = fault {
-            return Err(fault);
-        }
-        let commits = sealed.into_iter().map(crate::open::Sealed::open).collect::<Result<Vec<_>, _>>()?;
-        let mut batches = Vec::new();
-        for kind in projections::ALL {
-            let mut batch = (kind.empty)();
-            let folded = |commit: &&Opened| commit.position <= positions.of(kind.name, commit.pp);
-            for commit in commits.iter().filter(|commit| kind.facets.contain(&commit.facet)).filter(folded) {
-                batch
-                    .fold(commit)
-                    .map_err(|reason| Fault::unfoldable(commit.position.cast_unsigned(), &commit.subject, reason))?;
+        let mut batches: Vec<_> = projections::ALL.iter().map(|kind| (kind.empty)()).collect();
+        for sealed in unpack(&self.vault, round).await? {
+            let (position, subject) = (sealed.message.position.cast_signed(), sealed.message.subject.clone());
+            let pp = i16::from(subject.partition());
+            let opened = sealed.open();
+            let facet =
+                opened.as_ref().map_or_else(|unopened| unopened.facet.as_deref(), |commit| Some(&*commit.facet));
+            let has_it = |(number, kind): &(usize, &Kind)| {
+                facet.is_none_or(|facet| kind.facets.contain(facet))
+                    && position <= positions.of(kind.name, pp)
+                    && !self.aside.contains(&(*number, position))
+            };
+            let readers: Vec<usize> =
+                projections::ALL.iter().enumerate().filter(has_it).map(|(number, _)| number).collect();
+            let unfolded = |reason| {
+                Fault::Unfolded(Box::new(Unfolded { position, subject, projections: readers.clone(), reason }))
+            };
+            match opened {
+                Ok(commit) => {
+                    let folded = readers.iter().try_for_each(|number| batches[*number].fold(&commit));
+                    folded.map_err(unfolded)?;
+                }
+                Err(unopened) if !readers.is_empty() => return Err(unfolded(unopened.reason)),
+                // Whoever should have it has set it aside.
+                Err(_) => {}
             }
-            batches.push(batch);
         }
         try_join_all(batches.iter().map(|batch| batch.flush(&self.connection))).await?;
         Ok(())
@@ -139,6 +158,16 @@ impl Refolder {
         }
         extent
     }
+}
+
+async fn aside(connection: &ClientWrapper) -> Result<HashSet<(usize, i64)>, Fault> {
+    let mut aside = HashSet::new();
+    for row in connection.query(ASIDE, &[]).await? {
+        if let Some(projection) = projections::index_of(row.try_get("projection")?) {
+            aside.insert((projection, row.try_get("position")?));
+        }
+    }
+    Ok(aside)
 }
 
 /// How far each read model is, as the snapshot has it.

@@ -4,7 +4,8 @@
 //! the two may be there before the other, so both are followed.
 
 /// The cluster of guest `$2` of tenant `$1`, left in the transaction's settings for the queries after it, and how far all rows
-/// are that they may use: those of read models `$3`, of the cluster's partitions and of `$4`. A chain is followed upwards for 32
+/// are that they may use: those of read models `$3`, of the cluster's partitions and of `$4`; and from where on commits of those
+/// it is about are parked, if any are. A chain is followed upwards for 32
 /// steps: merges that make a longer one must not be let in.
 ///
 /// A step is a LATERAL that its LIMIT or OFFSET keeps from becoming a join over a whole tenant: the planner takes every cluster
@@ -44,7 +45,10 @@ SELECT canonical_id, partitions,
                     THEN min(position) ELSE 0 END
         FROM keepsake.progress
         WHERE projection = ANY ($3) AND pp = ANY (partitions)) AS position,
-       EXISTS (SELECT FROM read.tenant WHERE tenant = $1) AS tenant_known
+       EXISTS (SELECT FROM read.tenant WHERE tenant = $1) AS tenant_known,
+       (SELECT min(position)
+        FROM keepsake.parked_guest
+        WHERE tenant = $1 AND projection = ANY ($3) AND ($2 = '' OR owner = ANY (members || 'tenant'::text))) AS parked_from
 FROM known";
 
 /// A relation `member (guest_id)` of everybody in the cluster: an item of FROM.

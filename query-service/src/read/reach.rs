@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use proto::subject::{LogSubject, Owner, PARTITIONS};
 use runtime::tenant::Tenant;
 
-use super::Models;
+use super::{Models, Snapshot};
+use crate::error::Fault;
 use crate::position::Position;
 
 /// The read models a read uses, and whose part of them.
@@ -31,6 +32,21 @@ impl Reach {
     /// Everybody's.
     pub(crate) fn everybody(models: Models) -> Self {
         Self { models, partitions: (0..i16::from(PARTITIONS)).collect(), guest_id: String::new() }
+    }
+
+    /// A guest's rows are only as far as what of it is not parked. What is about everybody goes on without those who are.
+    pub(super) fn unless_parked<const N: usize>(
+        &self,
+        mut snapshot: Snapshot<N>,
+        at_least: Position,
+    ) -> Result<Snapshot<N>, Fault> {
+        if let Some(from) = snapshot.parked_from.filter(|_| !self.guest_id.is_empty()) {
+            snapshot.as_of = snapshot.as_of.min(from.before());
+            if snapshot.as_of < at_least {
+                return Err(Fault::GuestParked(from));
+            }
+        }
+        Ok(snapshot)
     }
 
     /// Takes the partitions in, too; false when they were in it all along.

@@ -68,6 +68,8 @@ impl Query {
 pub(crate) struct Snapshot<const N: usize> {
     /// What every read model has reached in the partitions of everybody whose rows may be in the answer.
     pub(crate) as_of: Position,
+    /// From here on commits of some of them are set aside, and what they change is not in the answer.
+    pub(crate) parked_from: Option<Position>,
     /// Those partitions, some perhaps more than once.
     pub(super) partitions: Vec<i16>,
     /// The id the guest of the reach goes by; `None` when nobody of that id is known.
@@ -92,6 +94,7 @@ pub(crate) async fn take<const N: usize>(
     let rows = rows.try_into().expect("there are as many results as queries");
     Ok(Snapshot {
         as_of: Position(seen.try_get("position")?),
+        parked_from: seen.try_get::<_, Option<i64>>("parked_from")?.map(Position),
         partitions: seen.try_get("partitions")?,
         canonical_id: seen.try_get("canonical_id")?,
         rows,

@@ -98,12 +98,12 @@ pub(crate) async fn read(
     let guest_id = service.reader.guest_id(&scope, guest).await?;
     let queries = [PROFILE, IDENTIFIERS].map(|sql| Query::new(sql).with(scope.tenant.to_string()));
     let reach = Reach::guest(MODELS, &scope.tenant, &guest_id);
-    let Snapshot { as_of, canonical_id, rows: [profile, identifiers], .. } =
+    let Snapshot { as_of, parked_from, canonical_id, rows: [profile, identifiers], .. } =
         service.reader.read(&scope, reach, queries).await?;
     let (canonical_id, row) = canonical_id.zip(profile.first()).ok_or(Fault::GuestNotFound)?;
     let identifiers = identifiers_in(&identifiers)?;
     let profile = Profile { guest_id: canonical_id, identifiers, as_of: as_of.to_string(), ..profile_in(row)? };
-    let answer = Answer::as_of(as_of).tagged(profile.version, row.try_get("position")?);
+    let answer = Answer::as_of(as_of).parked(parked_from).tagged(profile.version, row.try_get("position")?);
     answer.canonical(&guest_id, &profile.guest_id).respond(&headers, &profile)
 }
 

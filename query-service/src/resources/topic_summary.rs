@@ -54,9 +54,10 @@ pub(crate) async fn read(
     parameters.finish()?;
     let topic_key = schema::topic_key(&topic);
     let query = Query::new(SUMMARY).with(scope.tenant.to_string()).with(topic_key.clone());
-    let Snapshot { as_of, rows: [rows], .. } = service.reader.read(&scope, Reach::everybody(MODELS), [query]).await?;
+    let Snapshot { as_of, parked_from, rows: [rows], .. } =
+        service.reader.read(&scope, Reach::everybody(MODELS), [query]).await?;
     let summary = summary_in(rows.first().ok_or(Fault::TopicNotFound)?, topic_key, as_of)?;
-    Answer::as_of(as_of).respond(&headers, &summary)
+    Answer::as_of(as_of).parked(parked_from).respond(&headers, &summary)
 }
 
 fn summary_in(row: &Row, topic: String, as_of: Position) -> Result<TopicSummary, Fault> {

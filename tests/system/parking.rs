@@ -1,0 +1,211 @@
+//! A guest with a commit that cannot be folded is parked for that read model, alone, and folded once the cause is mended.
+
+use axum::http::{Method, StatusCode};
+use futures_util::future::join_all;
+use keepsake_tests::harness::{Client, InProcess, Service, World, append_unknown, eventually, keepsake, until_folded};
+use proto::token;
+use tokio_postgres::Client as Postgres;
+
+use crate::lanes::settled::verified;
+
+const GUESTS: usize = 6;
+/// What nobody may record: stands for whatever a table refuses.
+const REFUSE: &str = "ALTER TABLE read.interaction ADD CONSTRAINT mended CHECK (kind <> 'poison') NOT VALID";
+const MEND: &str = "ALTER TABLE read.interaction DROP CONSTRAINT mended";
+
+struct Scene {
+    world: World,
+    services: InProcess,
+    client: Client,
+    admin: Postgres,
+    guests: Vec<String>,
+}
+
+impl Scene {
+    /// Six guests with an interaction each, and a table that refuses some.
+    async fn start() -> Self {
+        let world = World::start().await;
+        let services = InProcess::start(&world).await;
+        let client = Client::new(&world, &services.query.url(), "demo").await;
+        client.provision().await;
+        let guests =
+            join_all((0..GUESTS).map(async |guest| client.register(&format!("guest-{guest}")).await.guest_id)).await;
+        let admin = world.database.connect(&world.database.read_admin).await;
+        let scene = Self { world, services, client, admin, guests };
+        scene.everybody("product.viewed").await;
+        until_folded(&scene.world, &scene.client).await;
+        scene.sql(REFUSE).await;
+        scene
+    }
+
+    async fn record(&self, guest: usize, kind: &str) -> u64 {
+        let record = format!(r#"{{"guest_id":"guest-{guest}","kind":"{kind}","topic":"music"}}"#);
+        self.client.accepted("interactions.record", None, &record).await.position
+    }
+
+    async fn everybody(&self, kind: &str) {
+        join_all((0..GUESTS).map(|guest| self.record(guest, kind))).await;
+    }
+
+    async fn sql(&self, sql: &str) {
+        self.admin.batch_execute(sql).await.expect("runs");
+    }
+
+    async fn count(&self, what: &str) -> i64 {
+        self.admin.query_one(&format!("SELECT count(*) FROM {what}"), &[]).await.expect("asks").get(0)
+    }
+
+    async fn interactions(&self, guest: usize) -> i64 {
+        self.count(&format!("read.interaction WHERE guest_id = '{}'", self.guests[guest])).await
+    }
+
+    /// Nothing differs from the log, but for what is parked or skipped.
+    async fn is_proved(&self) {
+        assert_eq!(verified(&self.world, None, None).await.findings, []);
+    }
+
+    /// `keepsake parked`, its exit code and what it said.
+    async fn parked(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = tokio::process::Command::new(keepsake());
+        command.arg("parked").args(arguments).envs(self.world.environment(Service::Projections)).kill_on_drop(true);
+        let output = command.output().await.expect("runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// A read of a guest's interactions: its status, problem code and `X-Parked-From`.
+    async fn read(&self, guest: usize, at_least: Option<u64>) -> (StatusCode, String, Option<String>) {
+        let path = format!("/api/v1/guests/{}/interactions", self.guests[guest]);
+        let token = at_least.map(token::write).unwrap_or_default();
+        let headers = [("X-Tenant-ID", "demo"), ("X-Min-Position", token.as_str())];
+        let answer = self.client.http(Method::GET, &path, &headers[..1 + usize::from(at_least.is_some())], "").await;
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        let parked_from = answer.headers.get("x-parked-from").map(|from| from.to_str().expect("ASCII").to_owned());
+        (answer.status, body["code"].as_str().unwrap_or_default().to_owned(), parked_from)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_table_refuses_waits_for_its_guest_alone_and_is_folded_once_that_is_mended() {
+    let scene = Scene::start().await;
+    let poison = scene.record(2, "poison").await;
+    scene.everybody("order.created").await;
+    let last = scene.record(3, "order.created").await;
+    until_folded(&scene.world, &scene.client).await;
+
+    assert_eq!((scene.interactions(2).await, scene.interactions(3).await), (1, 3));
+    let everything_else =
+        "read.profile WHERE interaction_count = 3 AND guest_id IN (SELECT owner FROM keepsake.parked_guest)";
+    assert_eq!(scene.count(everything_else).await, 1, "other read models have it");
+    scene.is_proved().await;
+    let (code, said) = scene.parked(&["list"]).await;
+    assert_eq!(code, Some(0));
+    for part in [&scene.guests[2], "interaction  ", &format!("from position {poison}  2 waiting"), "23514", "parked: 1"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+
+    let from = Some(token::write(poison));
+    assert_eq!(scene.read(2, None).await, (StatusCode::OK, String::new(), from.clone()));
+    assert_eq!(scene.read(2, Some(poison - 1)).await, (StatusCode::OK, String::new(), from));
+    let (status, problem, _) = scene.read(2, Some(poison)).await;
+    assert_eq!((status, problem.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "guest_parked"));
+    assert_eq!(scene.read(3, Some(last)).await, (StatusCode::OK, String::new(), None));
+
+    let (code, said) = scene.parked(&["retry", "--all"]).await;
+    assert!(code == Some(2) && said.contains(&format!("0 folded, 2 still wait from position {poison} on")), "{said}");
+    scene.sql(MEND).await;
+    let (code, said) = scene.parked(&["retry", "--guest", &scene.guests[2], "--actor", "ada"]).await;
+    assert!(code == Some(0) && said.contains("done  2 folded"), "{said}");
+
+    assert_eq!(scene.interactions(2).await, 3);
+    assert_eq!(scene.count("keepsake.parked_guest").await + scene.count("keepsake.parked_commit").await, 0);
+    assert_eq!(scene.count("keepsake.checkpoint WHERE parked <> 0").await, 0);
+    assert_eq!(scene.count("keepsake.parking_act WHERE act = 'retry' AND actor = 'ada' AND folded = 2").await, 1);
+    scene.is_proved().await;
+    assert_eq!(scene.read(2, Some(last)).await, (StatusCode::OK, String::new(), None));
+    let next = scene.record(2, "order.created").await;
+    assert_eq!(scene.read(2, Some(next)).await.0, StatusCode::OK, "and it goes on");
+    scene.services.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_nobody_knows_parks_its_guest_and_can_be_skipped_for_good() {
+    let scene = Scene::start().await;
+    let unknown = append_unknown(&scene.client.nats, "demo", &scene.guests[4], "interactions").await;
+    scene.record(5, "order.created").await;
+    until_folded(&scene.world, &scene.client).await;
+    // By all that read interactions, and by those that read everything.
+    assert_eq!(scene.count("keepsake.parked_guest").await, 5);
+    let unread = "keepsake.parked_guest WHERE projection IN ('identity', 'tenant')";
+    assert_eq!(scene.count(unread).await, 0, "whoever does not read it is not stopped by it");
+    scene.is_proved().await;
+
+    let (code, said) = scene.parked(&["skip", "--guest", &scene.guests[4], "--reason", "a mistake"]).await;
+    assert!(code == Some(1) && said.contains("5 are parked"), "{said}");
+    for projection in ["profile", "interaction", "timeline", "topic_summary", "command_log"] {
+        let which = ["skip", "--guest", &scene.guests[4], "--projection", projection, "--reason", "a mistake"];
+        let (code, said) = scene.parked(&which).await;
+        assert!(code == Some(0) && said.contains(&format!("0 folded, position {unknown} skipped")), "{said}");
+    }
+    let skips = format!("keepsake.parking_act WHERE act = 'skip' AND reason = 'a mistake' AND position = {unknown}");
+    assert_eq!(scene.count(&skips).await, 5);
+    let counted = "keepsake.checkpoint WHERE skipped = 1 AND parked = 0";
+    assert_eq!((scene.count("keepsake.parked_guest").await, scene.count(counted).await), (0, 5));
+    assert_eq!((scene.interactions(4).await, scene.interactions(5).await), (1, 2));
+    scene.is_proved().await;
+    scene.services.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_key_stops_everybody_and_parks_nobody() {
+    let scene = Scene::start().await;
+    let Scene { world, services, client, admin, guests } = scene;
+    services.projections.stop().await.expect("stops");
+    let record = r#"{"guest_id":"guest-1","kind":"product.viewed"}"#;
+    client.accepted("interactions.record", None, record).await;
+    let vault = world.database.connect(&world.database.vault_admin()).await;
+    let (taken, id) = ("CREATE TABLE vault.taken AS SELECT * FROM vault.guest_key", &guests[1]);
+    vault.batch_execute(&format!("{taken}; DELETE FROM vault.guest_key WHERE guest_id = '{id}'")).await.expect("takes");
+
+    let workers = keepsake_tests::harness::Workers::start(&world, 1).await;
+    let tells = |line: &str| line.contains("folding is halted") && line.contains("is missing");
+    eventually("the worker says what it waits for", async || workers.logged(0).lines().any(tells).then_some(())).await;
+    let parked = "SELECT count(*) FROM keepsake.parked_guest";
+    assert_eq!(admin.query_one(parked, &[]).await.expect("asks").get::<_, i64>(0), 0);
+    let back = format!("INSERT INTO vault.guest_key SELECT * FROM vault.taken WHERE guest_id = '{id}'");
+    vault.batch_execute(&back).await.expect("gives back");
+    until_folded(&world, &client).await;
+    assert_eq!(verified(&world, None, None).await.findings, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_too_many_are_to_be_parked_at_once_it_is_not_their_fault_and_all_wait() {
+    const MANY: usize = 130;
+    let scene = Scene::start().await;
+    let many = join_all((0..MANY).map(async |guest| scene.client.register(&format!("many-{guest}")).await)).await;
+    join_all(many.iter().map(async |guest| {
+        let record = format!(r#"{{"guest_id":"{}","kind":"poison"}}"#, guest.guest_id);
+        scene.client.accepted("interactions.record", None, &record).await
+    }))
+    .await;
+    let parked = async || scene.count("keepsake.parked_guest").await;
+    eventually("the lot is full", async || (parked().await >= 100).then_some(())).await;
+    let url = scene.services.projections.url();
+    let http = runtime::http_client::HttpClient::new(std::time::Duration::from_secs(5));
+    let why = eventually("the worker says that it is", async || {
+        let answer = http.get(&format!("{url}/healthz/ready"), &[]).await.ok()?;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        text.contains("more than 100 guests").then_some(text)
+    })
+    .await;
+    assert!(parked().await < MANY as i64, "{why}");
+    // Whoever looks at it finds a table at fault, and mends that.
+    scene.sql(MEND).await;
+    until_folded(&scene.world, &scene.client).await;
+    let (code, said) = scene.parked(&["retry", "--all"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!((parked().await, scene.count("read.interaction").await), (0, (GUESTS + MANY) as i64));
+    scene.is_proved().await;
+    scene.services.stop().await;
+}
