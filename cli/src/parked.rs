@@ -10,6 +10,7 @@ use anyhow::bail;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use runtime::config::Secret;
+use tokio::time::Instant;
 use tokio_postgres::Client;
 
 use self::acts::{Act, Asked, ask, outcome};
@@ -101,7 +102,7 @@ struct Parked {
     projection: String,
     position: i64,
     reason: String,
-    parked_at: DateTime<Utc>,
+    since: DateTime<Utc>,
     tries: i32,
     waiting: i64,
 }
@@ -112,14 +113,17 @@ pub async fn run(args: ParkedArgs) -> anyhow::Result<ExitCode> {
     }
     let client = migrate::connect(&args.database_url, None).await?;
     match args.action {
-        Action::List(which) => list(&parked(&client, &which).await?),
-        Action::Retry { which, who, .. } => act(&client, &which, Act::Retry, "", &who).await,
+        Action::List(which) => {
+            list(&parked(&client, &which).await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::Retry { which, who, .. } => act(&client, parked(&client, &which).await?, Act::Retry, "", &who).await,
         Action::Skip { which, who, reason } => {
             let parked = parked(&client, &which).await?;
             if parked.len() > 1 {
                 bail!("{} are parked: say with --tenant, --guest and --projection whose commit to skip", parked.len());
             }
-            act(&client, &which, Act::Skip, &reason, &who).await
+            act(&client, parked, Act::Skip, &reason, &who).await
         }
     }
 }
@@ -134,7 +138,7 @@ async fn parked(client: &Client, which: &Which) -> anyhow::Result<Vec<Parked>> {
                 projection: row.try_get("projection")?,
                 position: row.try_get("position")?,
                 reason: row.try_get("reason")?,
-                parked_at: row.try_get("parked_at")?,
+                since: row.try_get("parked_at")?,
                 tries: row.try_get("tries")?,
                 waiting: row.try_get("waiting")?,
             })
@@ -142,9 +146,9 @@ async fn parked(client: &Client, which: &Which) -> anyhow::Result<Vec<Parked>> {
         .collect()
 }
 
-fn list(parked: &[Parked]) -> anyhow::Result<ExitCode> {
-    for Parked { tenant, owner, projection, position, reason, parked_at, tries, waiting } in parked {
-        let since = parked_at.format("%Y-%m-%dT%H:%M:%SZ");
+fn list(parked: &[Parked]) {
+    for Parked { tenant, owner, projection, position, reason, since, tries, waiting } in parked {
+        let since = since.format("%Y-%m-%dT%H:%M:%SZ");
         let tried = if *tries > 0 { format!(", tried again {tries} times") } else { String::new() };
         anstream::println!(
             "{tenant}  {owner}  {projection}  {DIM}{since}{DIM:#}  from position {position}  {waiting} waiting{tried}"
@@ -152,11 +156,9 @@ fn list(parked: &[Parked]) -> anyhow::Result<ExitCode> {
         anstream::println!("        {REASON}{reason}{REASON:#}");
     }
     anstream::eprintln!("parked: {}", parked.len());
-    Ok(ExitCode::SUCCESS)
 }
 
-async fn act(client: &Client, which: &Which, act: Act, reason: &str, who: &Who) -> anyhow::Result<ExitCode> {
-    let parked = parked(client, which).await?;
+async fn act(client: &Client, parked: Vec<Parked>, act: Act, reason: &str, who: &Who) -> anyhow::Result<ExitCode> {
     if parked.is_empty() {
         bail!("nobody like that is parked: `keepsake parked list` shows those who are");
     }
@@ -168,10 +170,10 @@ async fn act(client: &Client, which: &Which, act: Act, reason: &str, who: &Who) 
         }
     }
     let mut is_done = true;
-    let patience = Duration::from_secs(who.wait);
+    let until = Instant::now() + Duration::from_secs(who.wait);
     for (Parked { tenant, owner, projection, .. }, request) in asked {
         let whose = format!("{tenant}  {owner}  {projection}");
-        match outcome(client, request, patience).await? {
+        match outcome(client, request, until).await? {
             Some(Asked { folded, skipped, waiting: 0, .. }) => {
                 let skipped = skipped.map_or_else(String::new, |position| format!(", position {position} skipped"));
                 anstream::println!("{whose}  {GOOD}done{GOOD:#}  {folded} folded{skipped}");
@@ -184,7 +186,7 @@ async fn act(client: &Client, which: &Which, act: Act, reason: &str, who: &Who) 
             None => {
                 is_done = false;
                 anstream::println!(
-                    "{whose}  asked for; no worker has done it yet, and the one that holds the lane will"
+                    "{whose}  asked for, not done yet: the worker that holds the lane will, once there is one"
                 );
             }
         }

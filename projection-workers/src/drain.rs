@@ -3,7 +3,10 @@
 mod again;
 mod ledger;
 
+use std::time::Duration;
+
 use deadpool_postgres::ClientWrapper;
+use tokio::time::Instant;
 
 use crate::checkpoint::Checkpoints;
 use crate::crew::Site;
@@ -16,11 +19,17 @@ use ledger::Request;
 /// Commits of one transaction.
 const BATCH: i64 = 500;
 
+/// Longer than this a lane is not kept from folding at a time; the next look goes on with the request.
+const SLICE: Duration = Duration::from_secs(2);
+
 /// Does what was asked for the guests of a lane, one request after the other.
 pub(crate) async fn carry_out(site: &Site, connection: &ClientWrapper, lane: Lane) -> Result<(), Fault> {
+    let until = Instant::now() + SLICE;
     for request in ledger::requests(connection, lane).await? {
-        let checkpoints = Checkpoints::read(connection, lane).await?;
-        Drain { site, connection, checkpoints, request }.run().await?;
+        if Instant::now() < until {
+            let checkpoints = Checkpoints::read(connection, lane).await?;
+            Drain { site, connection, checkpoints, request, until }.run().await?;
+        }
     }
     Ok(())
 }
@@ -31,27 +40,28 @@ struct Drain<'a> {
     /// Of the lane; to hold it.
     checkpoints: Checkpoints,
     request: Request,
+    until: Instant,
 }
 
 impl Drain<'_> {
-    /// Every transaction leaves a state from which the next worker goes on.
+    /// Every transaction leaves a state from which the next worker, or the next look, goes on.
     async fn run(self) -> Result<(), Fault> {
         let Self { connection, checkpoints, request, .. } = &self;
         let Some(projection) = projections::index_of(&request.projection) else {
-            return ledger::fail(connection, checkpoints, request, 0, None, "there is no such read model").await;
+            return ledger::fail(connection, checkpoints, request, None, "there is no such read model").await;
         };
         if request.skips {
             ledger::skip_first(connection, checkpoints, request).await?;
         }
-        let (mut folded, mut largest) = (0, BATCH);
-        loop {
+        let mut largest = BATCH;
+        while Instant::now() < self.until {
             let positions = ledger::waiting(connection, request, largest).await?;
             if positions.is_empty() {
-                return ledger::succeed(connection, checkpoints, request, folded).await;
+                return ledger::succeed(connection, checkpoints, request).await;
             }
             let Again { batch, commits, stopped } = again::fold(self.site, request, projection, &positions).await?;
             match ledger::write(connection, checkpoints, request, &*batch, &positions[..commits]).await {
-                Ok(()) => folded += i64::try_from(commits).unwrap_or(i64::MAX),
+                Ok(()) => {}
                 // Refused in a crowd, each is tried by itself.
                 Err(fault) if fault.is_of_the_commits() && commits > 1 => {
                     largest = 1;
@@ -59,14 +69,15 @@ impl Drain<'_> {
                 }
                 Err(fault) if fault.is_of_the_commits() => {
                     let (position, reason) = (positions.first().copied(), fault.to_string());
-                    return ledger::fail(connection, checkpoints, request, folded, position, &reason).await;
+                    return ledger::fail(connection, checkpoints, request, position, &reason).await;
                 }
                 Err(fault) => return Err(fault),
             }
             if let Some(reason) = stopped {
                 let position = positions.get(commits).copied();
-                return ledger::fail(connection, checkpoints, request, folded, position, &reason).await;
+                return ledger::fail(connection, checkpoints, request, position, &reason).await;
             }
         }
+        Ok(())
     }
 }

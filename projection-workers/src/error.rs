@@ -17,7 +17,7 @@ use crate::projections;
 pub enum Severity {
     /// Something is away for now: try again soon.
     Retry,
-    /// A commit cannot be folded until somebody mends keys, data or the binary: try again now and then, never go past it.
+    /// Folding cannot go on until somebody mends keys, tables or the binary: try again now and then, never go past it.
     Halt,
     /// This worker must not fold at all.
     Stop,
@@ -62,7 +62,7 @@ pub enum Fault {
     VaultAway(String),
     #[error("the vault gives no keys: {0}")]
     Vault(VaultError),
-    #[error("the log has no commit at position {0}, or the server that answered does not have it yet")]
+    #[error("the log has no commit at position {0}, which is parked: restore the log")]
     NotInTheLog(u64),
     #[error("the log is away: {0}")]
     Log(#[from] LogError),
@@ -95,60 +95,57 @@ pub(crate) enum Unfoldable {
 }
 
 impl Fault {
-    /// Which commit is at fault, and for which read models, so that its owner can be set aside for them. A key that is missing
-    /// comes back, or was another guest's too: nobody is set aside for it. `only` is the owner of a batch of one commit.
+    /// Which commit is at fault, and for which read models, so that its owner can be set aside for them. `only` is whose a batch of
+    /// one commit was, and where that is.
     pub(crate) fn verdicts(&self, only: Option<(&LogSubject, i64)>) -> Vec<Verdict> {
-        match self {
-            Self::Unfolded(unfolded) => {
-                let Unfolded { position, subject, projections, reason } = &**unfolded;
-                let verdict = |projection: &usize| Verdict {
-                    projection: *projection,
-                    subject: subject.clone(),
-                    position: *position,
-                    reason: reason.to_string(),
-                };
-                if reason.is_a_missing_key() { Vec::new() } else { projections.iter().map(verdict).collect() }
-            }
-            Self::Unwritten { projection, fault } => match (&**fault, only) {
-                (Self::Refused { code, .. }, Some((subject, position))) if is_about_one_commit(code) => {
-                    let (projection, subject, reason) = (*projection, subject.clone(), fault.to_string());
-                    vec![Verdict { projection, subject, position, reason }]
-                }
-                _ => Vec::new(),
-            },
-            _ => Vec::new(),
+        if let Self::Unfolded(unfolded) = self {
+            return unfolded.verdicts();
         }
+        if let (Self::Unwritten { projection, fault }, Some((subject, position))) = (self, only)
+            && fault.is_of_the_commits()
+        {
+            let (projection, subject, reason) = (*projection, subject.clone(), fault.to_string());
+            return vec![Verdict { projection, subject, position, reason }];
+        }
+        Vec::new()
+    }
+
+    /// Without the read model it was met in.
+    fn unwrapped(&self) -> &Self {
+        if let Self::Unwritten { fault, .. } = self { fault } else { self }
+    }
+
+    /// Whether it only says that another statement of the same transaction has failed.
+    pub(crate) fn is_of_a_broken_transaction(&self) -> bool {
+        let code_of_it = SqlState::IN_FAILED_SQL_TRANSACTION.code();
+        matches!(self.unwrapped(), Self::Refused { code, .. } if code == code_of_it)
     }
 
     /// Whether it took too long; Postgres says so of a statement with SQLSTATE 57014.
     pub(crate) fn is_late(&self) -> bool {
         let cancelled = SqlState::QUERY_CANCELED.code();
-        match self {
-            Self::Unwritten { fault, .. } => fault.is_late(),
-            Self::Refused { code, .. } => code == cancelled,
-            other => matches!(other, Self::Timeout(_)),
-        }
+        let fault = self.unwrapped();
+        matches!(fault, Self::Timeout(_)) || matches!(fault, Self::Refused { code, .. } if code == cancelled)
     }
 
     /// Whether it is what was to be written that was refused, and not somebody away.
     pub(crate) fn is_of_the_commits(&self) -> bool {
-        match self {
-            Self::RowsAhead { .. } => true,
-            Self::Refused { code, .. } => is_about_one_commit(code),
-            _ => false,
-        }
+        matches!(self, Self::RowsAhead { .. })
+            || matches!(self, Self::Refused { code, .. } if is_about_one_commit(code))
     }
 
     pub fn severity(&self) -> Severity {
         match self {
             Self::OtherLog { .. } | Self::StreamRegressed { .. } | Self::NotMigrated(_) => Severity::Stop,
-            Self::Unfolded(_) | Self::RowsAhead { .. } | Self::ParkingFull(_) | Self::Corrupt(_) | Self::Vault(_) => {
+            Self::Unfolded(_)
+            | Self::RowsAhead { .. }
+            | Self::ParkingFull(_)
+            | Self::Corrupt(_)
+            | Self::Vault(_)
+            | Self::Read(ReadError::Subject { .. } | ReadError::OutOfOrder { .. } | ReadError::Unplaced(_)) => {
                 Severity::Halt
             }
             Self::Unwritten { fault, .. } => fault.severity(),
-            Self::Read(ReadError::Subject { .. } | ReadError::OutOfOrder { .. } | ReadError::Unplaced(_)) => {
-                Severity::Halt
-            }
             Self::Refused { code, .. } if is_about_the_data(code) => Severity::Halt,
             Self::Read(_)
             | Self::TakenOver
@@ -173,9 +170,20 @@ fn is_about_one_commit(sql_state: &str) -> bool {
     is_about_the_data(sql_state) && !sql_state.starts_with("42")
 }
 
-impl Unfoldable {
-    fn is_a_missing_key(&self) -> bool {
-        matches!(self, Self::Sealed(OpenError::MissingKey { .. }))
+impl Unfolded {
+    /// A key that is missing comes back, or others miss theirs, too: nobody is set aside for it.
+    fn verdicts(&self) -> Vec<Verdict> {
+        if matches!(self.reason, Unfoldable::Sealed(OpenError::MissingKey { .. })) {
+            return Vec::new();
+        }
+        let Self { position, subject, projections, reason } = self;
+        let verdict = |projection: &usize| Verdict {
+            projection: *projection,
+            subject: subject.clone(),
+            position: *position,
+            reason: reason.to_string(),
+        };
+        projections.iter().map(verdict).collect()
     }
 }
 

@@ -124,7 +124,13 @@ impl Lot {
 
     fn set_aside(&mut self, subject: &LogSubject, projection: usize, verdict: Option<Verdict>) {
         let owner = (subject.tenant.clone(), subject.owner.clone());
-        self.guests.entry(owner).or_default().entry(projection).or_insert(verdict);
+        let known = self.guests.entry(owner).or_default().entry(projection).or_insert_with(|| verdict.clone());
+        // What was written before goes first, then the earlier of two.
+        if let (Some(known), Some(verdict)) = (known, verdict)
+            && verdict.position < known.position
+        {
+            *known = verdict;
+        }
     }
 
     /// What becomes of an owner's commit.
@@ -137,8 +143,10 @@ impl Lot {
         }
         let owner = (subject.tenant.clone(), subject.owner.clone());
         match self.guests.get(&owner).and_then(|parked| parked.get(&projection)) {
-            Some(verdict) => Fate::Parked(verdict.as_ref()),
-            None => Fate::Folded,
+            Some(None) => Fate::Parked(None),
+            Some(Some(verdict)) if verdict.position <= position => Fate::Parked(Some(verdict)),
+            // What is before the commit at fault is folded once more, with the batch that was given up.
+            Some(Some(_)) | None => Fate::Folded,
         }
     }
 }
@@ -217,6 +225,14 @@ mod tests {
         let lot = Lot::default().with(std::slice::from_ref(&verdict));
         assert_eq!(lot.fate(&subject(1), 9, 2), Fate::Parked(Some(&verdict)));
         assert_eq!([lot.fate(&subject(1), 9, 3), lot.fate(&subject(2), 9, 2)], [Fate::Folded, Fate::Folded]);
+    }
+
+    #[test]
+    fn what_is_before_the_earliest_commit_at_fault_is_folded() {
+        let verdict = |position| Verdict { projection: 2, subject: subject(1), position, reason: String::new() };
+        let lot = Lot::default().with(&[verdict(7), verdict(5)]);
+        let parked = [4, 5, 6, 7].map(|position| lot.fate(&subject(1), position, 2) != Fate::Folded);
+        assert_eq!(parked, [false, true, true, true]);
     }
 
     #[test]

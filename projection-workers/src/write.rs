@@ -98,12 +98,16 @@ impl Writer {
             try_join_all(flushes),
         )
         .await;
-        begun?;
-        advanced?;
-        noted?;
-        written?;
+        first_of([begun.map_err(Fault::from), advanced, noted, written.map(drop)])?;
         self.connection.batch_execute(COMMIT).await?;
         self.checkpoints.advanced(folded.position, &moved);
         Ok(())
     }
+}
+
+/// The fault that broke the transaction off, not one of those that follow from it.
+fn first_of(outcomes: [Result<(), Fault>; 4]) -> Result<(), Fault> {
+    let mut faults: Vec<Fault> = outcomes.into_iter().filter_map(Result::err).collect();
+    let first = faults.iter().position(|fault| !fault.is_of_a_broken_transaction()).unwrap_or_default();
+    if faults.is_empty() { Ok(()) } else { Err(faults.swap_remove(first)) }
 }

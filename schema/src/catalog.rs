@@ -79,7 +79,8 @@ WHERE c.relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
 SELECT oid::regclass::text FROM pg_class
 WHERE relkind IN ('r', 'p', 'v') AND relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
   AND has_any_column_privilege('keepsake_command_reader', oid, 'SELECT')
-  AND oid <> ALL (ARRAY['read.command_log', 'keepsake.progress', 'keepsake.checkpoint', 'keepsake.lane', 'keepsake.log']::regclass[]::oid[])",
+  AND oid <> ALL (ARRAY['read.command_log', 'keepsake.progress', 'keepsake.checkpoint', 'keepsake.lane', 'keepsake.log',
+                            'keepsake.parked_commit']::regclass[]::oid[])",
     ),
     (
         "is a role that row-level security does not bind",

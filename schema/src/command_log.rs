@@ -12,17 +12,21 @@ const POOL_SIZE: usize = 4;
 /// Of one question, whatever holds it up.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Which command a commit carried out that could not be folded is not known: it may be any.
 const FIND: &str = "
 -- find_command()
 SELECT p.position AS folded_to, (SELECT log_id FROM keepsake.log) AS log_id,
-       ARRAY(SELECT l.position FROM read.command_log l WHERE l.tenant = $1 AND l.owner = $2 AND l.command = $3) AS found
+       ARRAY(SELECT l.position FROM read.command_log l WHERE l.tenant = $1 AND l.owner = $2 AND l.command = $3
+             UNION ALL
+             SELECT s.position FROM keepsake.parked_commit s
+             WHERE s.tenant = $1 AND s.owner = $2 AND s.projection = 'command_log') AS found
 FROM keepsake.progress p
 WHERE p.projection = 'command_log' AND p.pp = $4";
 
 /// Where a command may have been carried out.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Log positions of commits whose command has this hash.
+    /// Log positions of commits whose command has this hash, or may have.
     pub positions: Vec<u64>,
     /// The log position up to which the answer holds.
     pub folded_to: u64,

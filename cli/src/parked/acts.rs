@@ -11,8 +11,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 const ASK: &str = "
 -- ask_for_parking_act()
-INSERT INTO keepsake.parking_request (tenant, owner, projection, pp, act, actor, reason)
-SELECT tenant, owner, projection, pp, $4, $5, $6 FROM keepsake.parked_guest
+INSERT INTO keepsake.parking_request (tenant, owner, projection, pp, act, actor, reason, position)
+SELECT tenant, owner, projection, pp, $4, $5, $6, $7 FROM keepsake.parked_guest
 WHERE tenant = $1 AND owner = $2 AND projection = $3
 RETURNING request";
 
@@ -49,13 +49,14 @@ pub(super) async fn ask(
         Act::Retry => "retry",
         Act::Skip => "skip",
     };
-    let row = client.query_opt(ASK, &[&guest.tenant, &guest.owner, &guest.projection, &act, &actor, &reason]).await?;
+    let row = client
+        .query_opt(ASK, &[&guest.tenant, &guest.owner, &guest.projection, &act, &actor, &reason, &guest.position])
+        .await?;
     Ok(row.map(|row| row.try_get("request")).transpose()?)
 }
 
 /// What a worker made of it; `None` when none did in time.
-pub(super) async fn outcome(client: &Client, request: i64, patience: Duration) -> anyhow::Result<Option<Asked>> {
-    let until = Instant::now() + patience;
+pub(super) async fn outcome(client: &Client, request: i64, until: Instant) -> anyhow::Result<Option<Asked>> {
     loop {
         let mut skipped = None;
         for row in client.query(OUTCOME, &[&request]).await? {

@@ -1,7 +1,7 @@
 //! Folding commits again that were set aside, into the one read model they were set aside for.
 
-use event_log::direct_get;
 use event_log::read::LogMessage;
+use event_log::{direct_get, leader};
 
 use super::ledger::Request;
 use crate::crew::Site;
@@ -20,7 +20,7 @@ pub(super) struct Again {
 
 /// Folds the commits at these positions, up to the first that cannot be folded.
 pub(super) async fn fold(site: &Site, request: &Request, projection: usize, positions: &[i64]) -> Result<Again, Fault> {
-    let (commits, mut stopped) = opened(site, request, positions).await?;
+    let (commits, stopped) = opened(site, request, positions).await?;
     let empty = projections::ALL[projection].empty;
     let mut batch = empty();
     for (number, commit) in commits.iter().enumerate() {
@@ -33,7 +33,7 @@ pub(super) async fn fold(site: &Site, request: &Request, projection: usize, posi
             return Ok(Again { batch: without, commits: number, stopped: Some(reason.to_string()) });
         }
     }
-    Ok(Again { batch, commits: commits.len(), stopped: stopped.take() })
+    Ok(Again { batch, commits: commits.len(), stopped })
 }
 
 /// The commits, up to the first that does not open, and why that one does not.
@@ -41,9 +41,11 @@ async fn opened(site: &Site, request: &Request, positions: &[i64]) -> Result<(Ve
     let mut messages = Vec::with_capacity(positions.len());
     for position in positions {
         let position = position.cast_unsigned();
-        let stored = direct_get::at(&site.nats, &request.subject, position).await?;
-        // A replica of the log that lags behind knows it later.
-        let stored = stored.ok_or(Fault::NotInTheLog(position))?;
+        let stored = match direct_get::at(&site.nats, &request.subject, position).await? {
+            Some(stored) => stored,
+            // The replica that answered lags behind; the leader has them all.
+            None => leader::at(&site.nats, &request.subject, position).await?.ok_or(Fault::NotInTheLog(position))?,
+        };
         let (subject, wire_subject) = (request.subject.clone(), request.subject.to_string().into());
         messages.push(LogMessage { position, subject, wire_subject, payload: stored.payload, pending: 0 });
     }

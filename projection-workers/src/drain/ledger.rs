@@ -12,7 +12,7 @@ use crate::projection::Batch;
 
 const REQUESTS: &str = "
 -- parking_requests()
-SELECT request, tenant, owner, projection, act, actor, reason
+SELECT request, tenant, owner, projection, act, actor, reason, position
 FROM keepsake.parking_request
 WHERE pp BETWEEN $1 AND $2
 ORDER BY request
@@ -31,12 +31,14 @@ WITH gone AS (
   DELETE FROM keepsake.parked_commit
   WHERE tenant = $1 AND owner = $2 AND projection = $3 AND position = ANY ($4) AND NOT skipped
   RETURNING pp
+), told AS (
+  UPDATE keepsake.parking_request SET folded = folded + (SELECT count(*) FROM gone) WHERE tenant = $1 AND request = $5
 )
 UPDATE keepsake.checkpoint AS c SET applied = c.applied + g.commits, parked = c.parked - g.commits
 FROM (SELECT pp, count(*) AS commits FROM gone GROUP BY pp) AS g
 WHERE c.projection = $3 AND c.pp = g.pp";
 
-/// The rest is tried again by what is left of the request, which never skips a second commit.
+/// Only the commit somebody has looked at. The rest is tried again by what is left of the request, which never skips a second commit.
 const SKIP: &str = "
 -- skip_parked_commit()
 WITH skipped AS (
@@ -47,6 +49,7 @@ WITH skipped AS (
     WHERE tenant = $1 AND owner = $2 AND projection = $3 AND NOT skipped
     ORDER BY position
     LIMIT 1)
+    AND position = $7
   RETURNING pp, position
 ), counted AS (
   UPDATE keepsake.checkpoint AS c SET parked = c.parked - 1, skipped = c.skipped + 1
@@ -71,10 +74,10 @@ WITH waiting AS (
   UPDATE keepsake.parked_guest SET tries = tries + 1, position = COALESCE($7, position), reason = $6
   WHERE tenant = $1 AND owner = $2 AND projection = $3 AND (SELECT commits FROM waiting) > 0
 ), done AS (
-  DELETE FROM keepsake.parking_request WHERE tenant = $1 AND request = $4
+  DELETE FROM keepsake.parking_request WHERE tenant = $1 AND request = $4 RETURNING folded
 )
 INSERT INTO keepsake.parking_act (tenant, owner, projection, act, position, actor, reason, folded, waiting, request)
-SELECT $1, $2, $3, 'retry', COALESCE($7, 0), $5, $6, $8, commits, $4 FROM waiting";
+SELECT $1, $2, $3, 'retry', COALESCE($7, 0), $5, $6, done.folded, waiting.commits, $4 FROM waiting, done";
 
 /// What somebody asked for.
 #[derive(Debug)]
@@ -86,6 +89,8 @@ pub(super) struct Request {
     pub(super) skips: bool,
     actor: String,
     reason: String,
+    /// From where on the guest was parked then.
+    position: i64,
 }
 
 impl Request {
@@ -105,6 +110,7 @@ pub(super) async fn requests(connection: &ClientWrapper, lane: Lane) -> Result<V
             skips: row.try_get::<_, &str>("act")? == "skip",
             actor: row.try_get("actor")?,
             reason: row.try_get("reason")?,
+            position: row.try_get("position")?,
         });
     }
     Ok(requests)
@@ -123,8 +129,8 @@ pub(super) async fn skip_first(
     request: &Request,
 ) -> Result<(), Fault> {
     let (tenant, owner, projection) = request.whose();
-    let Request { number, actor, reason, .. } = request;
-    alone(connection, checkpoints, SKIP, &[&tenant, &owner, &projection, number, actor, reason]).await
+    let Request { number, actor, reason, position, .. } = request;
+    alone(connection, checkpoints, SKIP, &[&tenant, &owner, &projection, number, actor, reason, position]).await
 }
 
 /// Writes the rows of these commits, which wait no longer.
@@ -139,7 +145,7 @@ pub(super) async fn write(
     let written = async {
         begin(connection, checkpoints).await?;
         batch.flush(connection).await?;
-        connection.execute(UNPARK, &[&tenant, &owner, &projection, &positions]).await?;
+        connection.execute(UNPARK, &[&tenant, &owner, &projection, &positions, &request.number]).await?;
         commit(connection).await
     };
     rolled_back(connection, written.await).await
@@ -150,9 +156,8 @@ pub(super) async fn succeed(
     connection: &ClientWrapper,
     checkpoints: &Checkpoints,
     request: &Request,
-    folded: i64,
 ) -> Result<(), Fault> {
-    finish(connection, checkpoints, request, folded, None, &request.reason).await
+    finish(connection, checkpoints, request, None, &request.reason).await
 }
 
 /// From `position` on it waits still, since `reason`.
@@ -160,24 +165,22 @@ pub(super) async fn fail(
     connection: &ClientWrapper,
     checkpoints: &Checkpoints,
     request: &Request,
-    folded: i64,
     position: Option<i64>,
     reason: &str,
 ) -> Result<(), Fault> {
-    finish(connection, checkpoints, request, folded, position, reason).await
+    finish(connection, checkpoints, request, position, reason).await
 }
 
 async fn finish(
     connection: &ClientWrapper,
     checkpoints: &Checkpoints,
     request: &Request,
-    folded: i64,
     position: Option<i64>,
     reason: &str,
 ) -> Result<(), Fault> {
     let (tenant, owner, projection) = request.whose();
     let Request { number, actor, .. } = request;
-    let asked: [&(dyn ToSql + Sync); 8] = [&tenant, &owner, &projection, number, actor, &reason, &position, &folded];
+    let asked: [&(dyn ToSql + Sync); 7] = [&tenant, &owner, &projection, number, actor, &reason, &position];
     alone(connection, checkpoints, FINISH, &asked).await
 }
 

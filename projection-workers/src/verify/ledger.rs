@@ -12,7 +12,7 @@ use crate::proof::{self, Proof};
 const LEDGER: &str = "
 -- ledger()
 SELECT c.projection, c.pp, p.position, c.applied + c.parked + c.skipped AS commits, c.proof, c.parked + c.skipped AS aside,
-       (SELECT count(*) FROM keepsake.parked_commit s WHERE s.projection = c.projection AND s.pp = c.pp) AS listed
+       (SELECT count(*) FROM keepsake.parked_commit s WHERE s.projection = c.projection AND s.pp = c.pp AND s.position <= p.position) AS listed
 FROM keepsake.checkpoint c JOIN keepsake.progress p USING (projection, pp)
 WHERE $1::text IS NULL OR c.projection = $1
 ORDER BY c.projection, c.pp";

@@ -5,8 +5,7 @@
 
 /// The cluster of guest `$2` of tenant `$1`, left in the transaction's settings for the queries after it, and how far all rows
 /// are that they may use: those of read models `$3`, of the cluster's partitions and of `$4`; and from where on commits of those
-/// it is about are parked, if any are. A chain is followed upwards for 32
-/// steps: merges that make a longer one must not be let in.
+/// it is about are parked, if any are. A chain is followed upwards for 32 steps: merges that make a longer one must not be let in.
 ///
 /// A step is a LATERAL that its LIMIT or OFFSET keeps from becoming a join over a whole tenant: the planner takes every cluster
 /// for a huge one, and nearly all have one member.
@@ -48,7 +47,7 @@ SELECT canonical_id, partitions,
        EXISTS (SELECT FROM read.tenant WHERE tenant = $1) AS tenant_known,
        (SELECT min(position)
         FROM keepsake.parked_guest
-        WHERE tenant = $1 AND projection = ANY ($3) AND ($2 = '' OR owner = ANY (members || 'tenant'::text))) AS parked_from
+        WHERE tenant = $1 AND projection = ANY ($3) AND ($2 = '' OR owner = ANY (members || ARRAY[$2, 'tenant']))) AS parked_from
 FROM known";
 
 /// A relation `member (guest_id)` of everybody in the cluster: an item of FROM.
