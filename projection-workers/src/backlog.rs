@@ -74,8 +74,8 @@ impl Backlog {
     }
 
     fn joins(&self, care: &Care, next: &Sealed) -> bool {
-        let last_is_free = care.is_free(self.folded.last) && care.is_free(next.message.position.cast_signed());
-        self.folded.commits == 0 || (last_is_free && self.folded.commits < care.largest() && self.work < WORK)
+        let most = care.most(self.folded.last).min(care.most(next.message.position.cast_signed()));
+        self.folded.commits == 0 || (self.folded.commits < most && self.work < WORK)
     }
 
     /// Folds a few commits. A commit that cannot be folded spoils the batch: the lane has to start anew.

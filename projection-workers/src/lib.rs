@@ -3,7 +3,8 @@
 //! A read model is one file in `projections/`, one line in `projections.rs` and one folder of SQL in `schema`. The partitions of
 //! the log are cut into lanes, which any number of processes share (`lease.rs`). A process reads the log once for all its lanes
 //! (`crew.rs`); each lane opens (`open.rs`), folds (`fold.rs`) and writes (`write.rs`) by itself, and its position moves with the
-//! rows and their proof in one transaction (`checkpoint.rs`, `proof.rs`).
+//! rows and their proof in one transaction (`checkpoint.rs`, `proof.rs`). What cannot be folded is set aside with its owner
+//! (`parking.rs`) and tried again when somebody asks (`drain.rs`).
 
 mod backlog;
 mod care;

@@ -123,6 +123,17 @@ impl Folding {
         folded.and(seconds)
     }
 
+    /// Seconds of processor time everything on this machine spends while a new worker folds all there is.
+    pub(crate) async fn busy_seconds(&mut self, progress: &Progress) -> anyhow::Result<f64> {
+        self.tidy().await?;
+        let before = cpu::busy_seconds()?;
+        self.site.start_folding().await;
+        let folded = self.site.everything_is_folded(progress).await;
+        let spent = cpu::busy_seconds()? - before;
+        self.end_worker().await?;
+        folded.map(|()| spent)
+    }
+
     /// Nothing counts that is not in the tables of this schema, each interaction once.
     pub(crate) async fn check(&self, schema: &str, interactions: usize) -> anyhow::Result<()> {
         let counted = format!(

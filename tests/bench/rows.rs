@@ -53,7 +53,7 @@ pub(crate) enum Own {
     Growth(Doing),
 }
 
-pub(crate) const ROWS: [Spec; 23] = [
+pub(crate) const ROWS: [Spec; 24] = [
     closed("command.c1", 1, 1, Limit::Singles, limit(0.85)),
     closed("command.c16", 1, 16, Limit::Singles, relay_and_raw(0.80, 0.80)),
     closed("command.c64", 1, 64, Limit::Singles, relay_and_raw(0.80, 1.5)),
@@ -74,6 +74,7 @@ pub(crate) const ROWS: [Spec; 23] = [
     other("projection.rebuild", Kind::Anew(Anew::Rebuild), limit(0.8)),
     other("projection.lanes2", Kind::Anew(Anew::Lanes), Must::NOTHING),
     other("projection.proof_cost", Kind::Anew(Anew::ProofCost), at_most(1.03)),
+    other("projection.poisoned", Kind::Anew(Anew::Poisoned), at_most(1.05)),
     other("projection.growth", Kind::Own(Own::Growth(Doing::AsMany)), limit(0.8)),
     other("projection.growth.all", Kind::Own(Own::Growth(Doing::Everybody)), Must::NOTHING),
     other("lag", Kind::Own(Own::Lag), p50_and_p99(1.5, 2.0)),

@@ -12,6 +12,8 @@ WITH settled AS (
 UPDATE keepsake.checkpoint c
 SET position = CASE WHEN c.projection = ANY ($1) THEN $2 ELSE s.position END,
     applied = CASE WHEN c.projection = ANY ($1) AND $2 = 0 THEN 0 ELSE c.applied END,
+    parked = CASE WHEN c.projection = ANY ($1) AND $2 = 0 THEN 0 ELSE c.parked END,
+    skipped = CASE WHEN c.projection = ANY ($1) AND $2 = 0 THEN 0 ELSE c.skipped END,
     proof = CASE WHEN c.projection = ANY ($1) AND $2 = 0 THEN '\\x00000000000000000000000000000000' ELSE c.proof END
 FROM settled s
 WHERE s.projection = c.projection AND s.pp = c.pp";
@@ -28,6 +30,10 @@ pub async fn empty(admin: &Client, projections: &[&str]) {
         for row in admin.query(tables, &[projection]).await.expect("the tables of a read model") {
             admin.batch_execute(&format!("TRUNCATE {}", row.get::<_, String>(0))).await.expect("empties");
         }
+    }
+    for lot in ["parked_guest", "parked_commit"] {
+        let empties = format!("DELETE FROM keepsake.{lot} WHERE projection = ANY ($1)");
+        admin.execute(&empties, &[&projections]).await.expect("nobody is parked");
     }
     rewind(admin, projections, 0).await;
 }

@@ -2,6 +2,7 @@
 
 mod history;
 mod lanes;
+mod poisoned;
 mod proof_cost;
 mod rebuild;
 
@@ -15,6 +16,7 @@ pub(crate) enum Anew {
     /// Two, beside one.
     Lanes,
     ProofCost,
+    Poisoned,
 }
 
 impl Anew {
@@ -23,6 +25,7 @@ impl Anew {
             Self::Rebuild => ROUNDS * 3,
             Self::Lanes => ROUNDS * 2,
             Self::ProofCost => proof_cost::PAIRS * 2,
+            Self::Poisoned => poisoned::PAIRS * 2,
         }
     }
 }
@@ -40,6 +43,7 @@ pub(super) async fn measure(bench: &mut Bench, wanted: &[&Spec]) -> anyhow::Resu
             Anew::Rebuild => rebuild::measure(bench, &mut history, spec).await?,
             Anew::Lanes => lanes::measure(bench, &mut history, spec).await?,
             Anew::ProofCost => proof_cost::measure(bench, &mut history, spec).await?,
+            Anew::Poisoned => poisoned::measure(bench, &mut history, spec).await?,
         };
         bench.finish(row.held_to(spec.must))?;
         told = Some(history);
