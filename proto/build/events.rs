@@ -53,18 +53,20 @@ fn wrap(f: &Facet, v: &Variant) -> String {
 
 fn event_type(f: &Facet, v: &Variant) -> String {
     let (facet, name) = (&f.name, v.message.name());
-    let (version, classes) = (schema_version(&v.message), classes(&v.message));
-    format!("EventType {{ facet: {facet:?}, name: {name:?}, schema_version: {version}, classes: &[{classes}] }},\n")
+    let (version, fields) = (schema_version(&v.message), fields(&v.message));
+    format!("EventType {{ facet: {facet:?}, name: {name:?}, schema_version: {version}, fields: &[{fields}] }},\n")
 }
 
 fn schema_version(message: &MessageDescriptor) -> u32 {
     option(&message.options(), "keepsake.schema_version").and_then(|v| v.as_u32()).filter(|v| *v > 0).unwrap_or(1)
 }
 
-/// `(field number, data class)` of every field; a field without a class keeps 0, which a test refuses.
-fn classes(message: &MessageDescriptor) -> String {
+/// `(field number, name, data class)` of every field; a field without a class keeps 0, which a test refuses.
+fn fields(message: &MessageDescriptor) -> String {
     let class = |options| option(&options, "keepsake.class").and_then(|v| v.as_enum_number()).unwrap_or(0);
-    joined(message.fields().map(|field| format!("({}, {}),", field.number(), class(field.options()))))
+    joined(
+        message.fields().map(|field| format!("({}, {:?}, {}),", field.number(), field.name(), class(field.options()))),
+    )
 }
 
 fn option(options: &DynamicMessage, name: &str) -> Option<Value> {

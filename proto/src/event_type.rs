@@ -10,8 +10,8 @@ pub struct EventType {
     /// `InteractionRecorded`
     pub name: &'static str,
     pub schema_version: u32,
-    /// `(field number, class)` of every field, by number.
-    pub(crate) classes: &'static [(u32, i32)],
+    /// `(field number, name, class)` of every field, by number.
+    pub(crate) fields: &'static [(u32, &'static str, i32)],
 }
 
 impl EventType {
@@ -22,8 +22,14 @@ impl EventType {
 
     /// The class of a field; `None` when the schema this binary was built from has no such field.
     pub fn class_of(&self, field_number: u32) -> Option<DataClass> {
-        let (_, class) = self.classes.iter().find(|(number, _)| *number == field_number)?;
+        let (.., class) = self.fields.iter().find(|(number, ..)| *number == field_number)?;
         DataClass::try_from(*class).ok().filter(|class| *class != DataClass::Unspecified)
+    }
+
+    /// The names of the fields of these classes, in the order of their numbers.
+    pub fn fields_of(&self, classes: &[DataClass]) -> Vec<&'static str> {
+        let is_of = |class: i32| classes.iter().any(|wanted| i32::from(*wanted) == class);
+        self.fields.iter().filter(|(.., class)| is_of(*class)).map(|(_, name, _)| *name).collect()
     }
 }
 
@@ -53,6 +59,15 @@ mod tests {
             let class = option(&field, "keepsake.class").and_then(|class| class.as_enum_number());
             assert!(class.is_some_and(|class| class > 0), "{} has no data class", field.full_name());
         }
+    }
+
+    #[test]
+    fn fields_are_named_by_their_classes() {
+        use crate::DataClass::{Behaviour, Contact, FreeText};
+        let recorded = super::EventType::named("InteractionRecorded").expect("known");
+        assert_eq!(recorded.fields_of(&[Behaviour]), ["kind", "topic"]);
+        assert_eq!(recorded.fields_of(&[FreeText, Behaviour]), ["kind", "topic", "properties"]);
+        assert!(recorded.fields_of(&[Contact]).is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The only place a NATS subject is spelled.
 
 mod command;
+mod published;
 mod verdict;
 
 use std::fmt;
@@ -11,6 +12,7 @@ pub use command::{
     COMMAND_SUBJECTS, CommandSubject, DEAD_LETTER_STREAM, DEAD_LETTER_SUBJECTS, INTAKE_STREAM, INTAKE_SUBJECTS,
     dead_letter, intake_holder,
 };
+pub use published::{PUBLISHED_STREAM, PUBLISHED_SUBJECTS, PublishedSubject};
 pub use verdict::{VERDICT_STREAM, VERDICT_SUBJECTS, VERDICTS_STORED, VerdictSubject};
 
 /// The stream that holds the log.

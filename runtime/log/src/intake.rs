@@ -43,16 +43,17 @@ pub async fn ensure(client: &Client, options: StreamOptions) -> Result<(), LogEr
     let share = StreamOptions { max_bytes: options.max_bytes / SHARE, ..options };
     for config in [intake(options), dead_letters(share), verdicts(share)] {
         if stream::lookup(&context, &config.name).await?.is_none() {
-            make(&context, config, options.max_bytes).await?;
+            make(&context, config, options.max_bytes, "KEEPSAKE_INTAKE_MAX_BYTES").await?;
         }
     }
     Ok(())
 }
 
-async fn make(context: &Context, config: Config, max_bytes: i64) -> Result<(), LogError> {
+/// `setting` says how much room the stream is given.
+pub(crate) async fn make(context: &Context, config: Config, max_bytes: i64, setting: &str) -> Result<(), LogError> {
     let made = context.create_stream(config).await;
     let too_large = format!(
-        "the server has no room for the {max_bytes} bytes asked for: lower KEEPSAKE_INTAKE_MAX_BYTES, or raise its max_file_store"
+        "the server has no room for the {max_bytes} bytes asked for: lower {setting}, or raise its max_file_store"
     );
     made.map(drop).map_err(|error| {
         let why = if stream::is_too_large(&error) { too_large } else { error.to_string() };
@@ -78,7 +79,7 @@ fn missing() -> LogError {
     LogError::Refused("the streams beside the log are not all there", "run `keepsake migrate` first".to_owned())
 }
 
-fn kept(name: &str, subjects: &str, description: &str, options: StreamOptions) -> Config {
+pub(crate) fn kept(name: &str, subjects: &str, description: &str, options: StreamOptions) -> Config {
     Config {
         name: name.to_owned(),
         subjects: vec![subjects.to_owned()],

@@ -6,6 +6,7 @@ pub mod direct_get;
 pub mod durability;
 pub mod intake;
 pub mod leader;
+pub mod published;
 pub mod read;
 pub mod stream;
 
