@@ -9,6 +9,8 @@ pub mod log;
 pub mod merge;
 pub mod naive;
 pub mod postgres;
+pub mod published;
+pub mod rebuild;
 pub mod rewind;
 pub mod services;
 pub mod unknown;
@@ -29,6 +31,9 @@ pub use cutter::Cutter;
 pub use folded::until_folded;
 pub use history::History;
 pub use postgres::Memory;
+pub use published::{Published, until_published};
+pub use rebuild::{rebuild, rebuilding};
+pub use rewind::table;
 pub use services::{InProcess, Processes, Service};
 pub use unknown::append_unknown;
 pub use wait::{eventually, eventually_within};
@@ -126,6 +131,7 @@ impl World {
             log_replicas: self.nats.replicas(),
             log_max_bytes: LOG_MAX_BYTES,
             intake_max_bytes: LOG_MAX_BYTES,
+            published_max_bytes: LOG_MAX_BYTES,
         }
     }
 

@@ -3,7 +3,6 @@
 pub mod cdnow;
 mod checkpoint;
 mod lanes;
-mod progress;
 pub mod record;
 mod rejects;
 pub mod segment;
@@ -21,11 +20,11 @@ use tokio::sync::watch;
 
 use crate::import::checkpoint::{Checkpoint, ImportKey};
 use crate::import::lanes::{Lanes, Numbered};
-use crate::import::progress::Progress;
 use crate::import::record::Format;
 use crate::import::rejects::Rejects;
 pub use crate::import::source::Source;
 use crate::import::tally::Tally;
+use crate::progress::Progress;
 
 /// Sends every record of a file as a command, with a progress bar; a file imported twice changes nothing.
 ///
@@ -121,7 +120,10 @@ pub async fn import(
     let checkpoint = Checkpoint::load(&args.state_dir, &key)?;
     let resumed_from = checkpoint.done();
     let rejects = if resumed_from > 0 { Rejects::resumed(rejects) } else { Rejects::fresh(rejects)? };
-    let progress = Progress::start(source.lines, resumed_from);
+    let progress = Progress::start("lines", resumed_from, source.lines);
+    if resumed_from > 0 {
+        progress.note(&format!("going on after line {resumed_from}, where the last import stopped"));
+    }
     let tally = Arc::new(Tally::new(source.lines, checkpoint, rejects, progress));
     let lanes = Lanes::start(&client, args, &source.content_hash, &tally, &interrupted);
     let fed = tokio::select! {

@@ -11,9 +11,11 @@ const NOBODY: Style = AnsiColor::Yellow.on_default();
 
 const LANES: &str = "
 -- show_lanes()
-SELECT l.first_pp, l.last_pp, l.position, w.worker
+SELECT l.track, l.first_pp, l.last_pp, l.position, w.worker,
+       (SELECT string_agg(g.projection || CASE g.state WHEN 'live' THEN '' ELSE ' (' || g.state || ')' END, ', ' ORDER BY g.projection)
+        FROM keepsake.generation g WHERE g.track = l.track) AS folds
 FROM keepsake.lane l LEFT JOIN keepsake.worker w ON w.worker = l.holder AND w.expires_at > now()
-ORDER BY l.first_pp";
+ORDER BY l.track, l.first_pp";
 
 /// Shows the lanes the log is folded in, or cuts the 64 partitions into another number of them.
 ///
@@ -36,12 +38,17 @@ pub async fn run(args: LanesArgs) -> anyhow::Result<()> {
         schema::recut(&mut client, lanes).await?;
     }
     let lanes = client.query(LANES, &[]).await.context("there are no lanes here: run `keepsake migrate`")?;
+    let mut last = None;
     for lane in lanes {
+        let track: i64 = lane.try_get("track")?;
+        if last.replace(track) != Some(track) {
+            anstream::println!("track {track}: {}", lane.try_get::<_, String>("folds")?);
+        }
         let (first, last): (i16, i16) = (lane.try_get("first_pp")?, lane.try_get("last_pp")?);
         let (position, worker): (i64, Option<String>) = (lane.try_get("position")?, lane.try_get("worker")?);
         let held =
             worker.map_or_else(|| format!("{NOBODY}held by nobody{NOBODY:#}"), |worker| format!("held by {worker}"));
-        anstream::println!("pp {first:02}-{last:02}  position {position}  {held}");
+        anstream::println!("  pp {first:02}-{last:02}  position {position}  {held}");
     }
     Ok(())
 }

@@ -11,6 +11,8 @@ pub mod lanes;
 pub mod migrate;
 pub mod parked;
 pub mod probe;
+mod progress;
+pub mod rebuild;
 pub mod reset;
 pub mod send;
 pub mod serve;

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
 use keepsake_cli::{
-    demo, doctor, guard, import, intake, lanes, migrate, parked, probe, reset, send, serve, stop, sub, up, verify,
+    demo, doctor, guard, import, intake, lanes, migrate, parked, probe, rebuild, reset, send, serve, stop, sub, up,
+    verify,
 };
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -30,6 +31,7 @@ enum Command {
     Verify(verify::VerifyArgs),
     Lanes(lanes::LanesArgs),
     Parked(parked::ParkedArgs),
+    Rebuild(rebuild::RebuildArgs),
     Doctor(doctor::DoctorArgs),
     Migrate(migrate::MigrateArgs),
     /// Runs one of the three services in the foreground
@@ -54,7 +56,7 @@ fn main() -> ExitCode {
 
 async fn start(args: up::UpArgs) -> anyhow::Result<()> {
     let (run_dir, state_dir) = (args.run_dir.clone(), args.run_dir.join("import"));
-    let migrate = async |options| migrate::run(&migrate::MigrateArgs::on_disk_of(&run_dir, options)?).await;
+    let migrate = async |options| migrate::run(&migrate::MigrateArgs::on_disk_of(&run_dir, options)?).await.map(drop);
     up::run(args, migrate, async |endpoints| demo::run(&endpoints, &state_dir).await).await
 }
 
@@ -72,8 +74,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(args).await,
         Command::Lanes(args) => lanes::run(args).await.map(done),
         Command::Parked(args) => parked::run(args).await,
+        Command::Rebuild(args) => rebuild::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
-        Command::Migrate(args) => migrate::run(&args).await.map(done),
+        Command::Migrate(args) => migrate::command(&args).await.map(done),
         Command::Probe(args) => probe::run(&args).await,
         Command::Guard(args) => guard::run(args).await,
         Command::Serve(args) => Ok(serve::run(&args)),

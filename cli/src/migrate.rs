@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use event_log::intake;
 use event_log::stream::{self, StreamOptions};
+use event_log::{intake, published};
 use runtime::config::Secret;
+use schema::Migrated;
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::servers::disk;
@@ -20,6 +21,8 @@ const DEFAULT_LOG_BYTES: i64 = 64 << 30;
 
 /// 4 GiB of commands that wait.
 const DEFAULT_INTAKE_BYTES: i64 = 4 << 30;
+/// 4 GiB of published events: some ten million.
+const DEFAULT_PUBLISHED_BYTES: i64 = 4 << 30;
 
 /// Makes the log's stream, the databases, and the logins that the services' own URLs name; repeatable.
 #[derive(Args, Clone, Debug)]
@@ -57,12 +60,16 @@ pub struct MigrateArgs {
     /// Size at which the durable intake takes no more; dead letters and verdicts may each have a quarter of it beside it
     #[arg(long, env = "KEEPSAKE_INTAKE_MAX_BYTES", default_value_t = DEFAULT_INTAKE_BYTES)]
     pub intake_max_bytes: i64,
+    /// Size at which the oldest published events make room, even before their week is over
+    #[arg(long, env = "KEEPSAKE_PUBLISHED_MAX_BYTES", default_value_t = DEFAULT_PUBLISHED_BYTES)]
+    pub published_max_bytes: i64,
 }
 
 /// Of what is free when the log is made; the read models and the servers' own files need the rest.
 const LOG_SHARE_PERCENT: u64 = 70;
 /// The intake is empty but for a backlog.
 const INTAKE_SHARE_PERCENT: u64 = 5;
+const PUBLISHED_SHARE_PERCENT: u64 = 5;
 
 impl MigrateArgs {
     /// For servers of our own, whose log lies on the disk of `folder`.
@@ -81,11 +88,19 @@ impl MigrateArgs {
             log_replicas: 1,
             log_max_bytes: i64::try_from(free_percent * LOG_SHARE_PERCENT)?,
             intake_max_bytes: i64::try_from(free_percent * INTAKE_SHARE_PERCENT)?.min(DEFAULT_INTAKE_BYTES),
+            published_max_bytes: i64::try_from(free_percent * PUBLISHED_SHARE_PERCENT)?.min(DEFAULT_PUBLISHED_BYTES),
         })
     }
 }
 
-pub async fn run(args: &MigrateArgs) -> anyhow::Result<()> {
+/// `keepsake migrate`.
+pub async fn command(args: &MigrateArgs) -> anyhow::Result<()> {
+    tell(&run(args).await?);
+    Ok(())
+}
+
+/// Prepares everything; what is left for somebody to do is in the answer.
+pub async fn run(args: &MigrateArgs) -> anyhow::Result<Migrated> {
     let writer = login(&args.writer_url, "KEEPSAKE_WRITER_URL")?;
     let keeper = login(&args.vault_keeper_url, "KEEPSAKE_VAULT_KEEPER_URL")?;
     let admin = connect(&args.database_url, None).await?;
@@ -93,7 +108,7 @@ pub async fn run(args: &MigrateArgs) -> anyhow::Result<()> {
         schema::create_database(&admin, database).await?;
     }
     let mut read_models = connect(&args.database_url, Some(&writer.database)).await?;
-    schema::migrate(&mut read_models).await?;
+    let migrated = schema::migrate(&mut read_models, projection_workers::versions()).await?;
     let mut vault = connect(&args.database_url, Some(&keeper.database)).await?;
     vault::migrate(&mut vault).await.context("the vault cannot be migrated")?;
     for (login, group) in [
@@ -110,7 +125,21 @@ pub async fn run(args: &MigrateArgs) -> anyhow::Result<()> {
     let options = StreamOptions { replicas: args.log_replicas, max_bytes: args.log_max_bytes };
     stream::ensure(&log, options).await?;
     intake::ensure(&log, StreamOptions { max_bytes: args.intake_max_bytes, ..options }).await?;
-    Ok(())
+    published::ensure(&log, StreamOptions { max_bytes: args.published_max_bytes, ..options }).await?;
+    Ok(migrated)
+}
+
+/// Of what somebody has to go on with.
+fn tell(migrated: &Migrated) {
+    for begun in &migrated.begun {
+        anstream::eprintln!(
+            "{begun} is another version here: its workers fold a new generation of it, beside the one that is read; \
+             `keepsake rebuild {begun}` compares them and switches"
+        );
+    }
+    for unknown in &migrated.unknown {
+        anstream::eprintln!("{unknown} is no read model of this version: `keepsake rebuild {unknown} drop` drops it");
+    }
 }
 
 /// What a service's URL says of the login it uses.

@@ -2,6 +2,7 @@
 
 mod acts;
 
+use std::fmt;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,10 +25,10 @@ const NOT_DONE: u8 = 2;
 
 const PARKED: &str = "
 -- list_parked_guests()
-SELECT g.tenant, g.owner, g.projection, g.position, g.reason, g.parked_at, g.tries,
+SELECT g.tenant, g.owner, g.projection, g.generation, built.state <> 'live' AS is_unread, g.position, g.reason, g.parked_at, g.tries,
        (SELECT count(*) FROM keepsake.parked_commit c
-        WHERE c.tenant = g.tenant AND c.owner = g.owner AND c.projection = g.projection AND NOT c.skipped) AS waiting
-FROM keepsake.parked_guest g
+        WHERE c.tenant = g.tenant AND c.owner = g.owner AND c.generation = g.generation AND NOT c.skipped) AS waiting
+FROM keepsake.parked_guest g JOIN keepsake.generation built ON built.generation = g.generation
 WHERE ($1::text IS NULL OR g.tenant = $1) AND ($2::text IS NULL OR g.owner = $2) AND ($3::text IS NULL OR g.projection = $3)
 ORDER BY g.parked_at, g.tenant, g.owner, g.projection";
 
@@ -100,11 +101,22 @@ struct Parked {
     tenant: String,
     owner: String,
     projection: String,
+    generation: i32,
+    /// Nobody reads that generation, or nobody does any more.
+    is_unread: bool,
     position: i64,
     reason: String,
     since: DateTime<Utc>,
     tries: i32,
     waiting: i64,
+}
+
+impl fmt::Display for Parked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tenant, owner, projection, generation, is_unread, .. } = self;
+        write!(f, "{tenant}  {owner}  {projection}")?;
+        if *is_unread { write!(f, " (generation {generation}, which is not read)") } else { Ok(()) }
+    }
 }
 
 pub async fn run(args: ParkedArgs) -> anyhow::Result<ExitCode> {
@@ -136,6 +148,8 @@ async fn parked(client: &Client, which: &Which) -> anyhow::Result<Vec<Parked>> {
                 tenant: row.try_get("tenant")?,
                 owner: row.try_get("owner")?,
                 projection: row.try_get("projection")?,
+                generation: row.try_get("generation")?,
+                is_unread: row.try_get("is_unread")?,
                 position: row.try_get("position")?,
                 reason: row.try_get("reason")?,
                 since: row.try_get("parked_at")?,
@@ -147,12 +161,11 @@ async fn parked(client: &Client, which: &Which) -> anyhow::Result<Vec<Parked>> {
 }
 
 fn list(parked: &[Parked]) {
-    for Parked { tenant, owner, projection, position, reason, since, tries, waiting } in parked {
+    for guest in parked {
+        let Parked { position, reason, since, tries, waiting, .. } = guest;
         let since = since.format("%Y-%m-%dT%H:%M:%SZ");
         let tried = if *tries > 0 { format!(", tried again {tries} times") } else { String::new() };
-        anstream::println!(
-            "{tenant}  {owner}  {projection}  {DIM}{since}{DIM:#}  from position {position}  {waiting} waiting{tried}"
-        );
+        anstream::println!("{guest}  {DIM}{since}{DIM:#}  from position {position}  {waiting} waiting{tried}");
         anstream::println!("        {REASON}{reason}{REASON:#}");
     }
     anstream::eprintln!("parked: {}", parked.len());
@@ -171,8 +184,7 @@ async fn act(client: &Client, parked: Vec<Parked>, act: Act, reason: &str, who: 
     }
     let mut is_done = true;
     let until = Instant::now() + Duration::from_secs(who.wait);
-    for (Parked { tenant, owner, projection, .. }, request) in asked {
-        let whose = format!("{tenant}  {owner}  {projection}");
+    for (whose, request) in asked {
         match outcome(client, request, until).await? {
             Some(Asked { folded, skipped, waiting: 0, .. }) => {
                 let skipped = skipped.map_or_else(String::new, |position| format!(", position {position} skipped"));

@@ -1,34 +1,37 @@
-//! `keepsake sub [PATTERN]`: shows events as they are appended to the log.
-//!
-//! Published events do not exist yet; until they do, this shows what the log shows to somebody without keys: who, when, what
-//! type of event. What is sealed stays sealed.
+//! `keepsake sub [PATTERN]`: shows published events as they come, or with `--log` the stored events they were made of.
+
+mod log;
+mod published;
 
 use anstyle::{AnsiColor, Style};
-use anyhow::Context as _;
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, Utc};
 use clap::Args;
-use event_log::read::{LogMessage, Reader};
-use event_log::stream;
-use prost::Message as _;
 use proto::subject::Tenant;
-use proto::{Commit, StoredEvent};
 
 const TIME: Style = AnsiColor::BrightBlack.on_default();
 const TYPE: Style = AnsiColor::Green.on_default();
-const BATCH: usize = 500;
 
-/// Shows events as they are appended to the log, a line each: position, time, tenant, owner, type, event id.
+/// Shows published events as they come, a line each: number, time, tenant, whose it is, name, event id.
 #[derive(Args, Debug)]
 pub struct SubArgs {
-    /// Event types to show, `*` standing for any text: `InteractionRecorded`, `Guest*`
+    /// Names to show, `*` standing for any text: `guest.profile.created`, `guest.profile.*`; with --log the types of stored events
     #[arg(default_value = "*")]
     pattern: String,
     /// Only this tenant's events
     #[arg(long, env = "KEEPSAKE_TENANT")]
     tenant: Option<Tenant>,
-    /// Start behind this position; 0 shows the whole history [default: only what comes]
+    /// Start behind this number of the first column; 0 shows all that is kept [default: only what comes]
     #[arg(long)]
     after: Option<u64>,
+    /// Start at this instant: 2026-03-01T10:00:00Z; published events are kept for 7 days
+    #[arg(long, conflicts_with = "after")]
+    since: Option<DateTime<Utc>>,
+    /// Show published events as they are, a JSON text a line
+    #[arg(long)]
+    json: bool,
+    /// Show the stored events of the log instead, numbered by their positions: who, when, what type; what is sealed stays sealed
+    #[arg(long, conflicts_with_all = ["since", "json"])]
+    log: bool,
     /// nats-server
     #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
     nats_url: String,
@@ -36,36 +39,12 @@ pub struct SubArgs {
 
 pub async fn run(args: SubArgs) -> anyhow::Result<()> {
     let client = event_log::connect(&args.nats_url, "keepsake sub").await?;
-    let now = stream::info(&client).await?.last_position;
-    let mut reader = Reader::start(&client, args.after.unwrap_or(now)).await?;
-    loop {
-        let batch = tokio::select! {
-            batch = reader.next_batch(BATCH) => batch?,
-            signal = tokio::signal::ctrl_c() => return Ok(signal?),
-        };
-        for message in batch.iter().filter(|message| !message.is_system()) {
-            if args.tenant.as_ref().is_none_or(|tenant| *tenant == message.subject.tenant) {
-                show(message, &args.pattern)?;
-            }
-        }
+    let showing =
+        async { if args.log { log::show(&client, &args).await } else { published::show(&client, &args).await } };
+    tokio::select! {
+        shown = showing => shown,
+        signal = tokio::signal::ctrl_c() => Ok(signal?),
     }
-}
-
-fn show(message: &LogMessage, pattern: &str) -> anyhow::Result<()> {
-    let LogMessage { position, subject, payload, .. } = message;
-    let commit = Commit::decode(payload.clone()).with_context(|| format!("position {position} holds no commit"))?;
-    let recorded = commit.recorded_at.unwrap_or_default();
-    let nanos = u32::try_from(recorded.nanos).unwrap_or_default();
-    let at = DateTime::from_timestamp(recorded.seconds, nanos).unwrap_or_default();
-    let at = at.to_rfc3339_opts(SecondsFormat::Millis, true);
-    for StoredEvent { id, r#type, .. } in commit.events.iter().filter(|event| matches(pattern, &event.r#type)) {
-        anstream::println!(
-            "{position:>8}  {TIME}{at}{TIME:#}  {}  {}  {TYPE}{type}{TYPE:#}  {id}",
-            subject.tenant,
-            subject.owner
-        );
-    }
-    Ok(())
 }
 
 /// Whether the text has the pattern's parts in order, `*` standing for any text between them.
@@ -90,6 +69,7 @@ mod tests {
                 && matches("*ed", "GuestRegistered")
         );
         assert!(matches("G*t*d", "GuestRegistered"));
+        assert!(matches("guest.profile.*", "guest.profile.created"));
         assert!(!matches("Guest", "GuestRegistered") && !matches("*x*", "GuestRegistered"));
     }
 }

@@ -1,16 +1,14 @@
 //! `keepsake verify`: whether the read models are what the log says.
 
-mod progress;
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
-use projection_workers::{Finding, Verification, Verified, verify};
+use projection_workers::{Finding, Progress as Step, Verification, Verified, verify};
 use runtime::config::Secret;
 
-use self::progress::Progress;
+use crate::progress::Progress;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -58,8 +56,8 @@ pub async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
         projection: args.projection,
         guests: (!args.full).then_some(args.guests),
     };
-    let progress = Progress::start();
-    let verified = verify(&verification, |step| progress.step(step)).await;
+    let progress = Progress::start("commits", 0, 0);
+    let verified = verify(&verification, |step| show(&progress, step)).await;
     let took = progress.finish();
     let Verified { commits, owners, mut findings } = match verified {
         Ok(verified) => verified,
@@ -87,6 +85,13 @@ pub async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
         "the log is right: have a read model that is wrong folded again, and keep what was printed for whoever looks for the cause"
     );
     Ok(ExitCode::FAILURE)
+}
+
+fn show(progress: &Progress, step: Step) {
+    match step {
+        Step::Reading { read, of } => progress.at(read, of, "counting"),
+        Step::Folding { owners } => progress.tell(&format!("folding {owners} owners again")),
+    }
 }
 
 fn print(finding: &Finding) {

@@ -9,6 +9,8 @@ use crate::parking::Verdict;
 
 /// Most commits of one transaction.
 const BATCH: usize = 5_000;
+/// What is refused goes in so many parts.
+const PARTS: usize = 10;
 
 /// Kept from one start of a lane to the next.
 #[derive(Clone, Debug)]
@@ -87,9 +89,9 @@ impl Care {
             self.verdicts.clear();
             self.at_once = false;
         } else if commits > 1 && fault.severity() == Severity::Halt {
-            // In one half or the other: thirteen tries find one in 5,000.
+            // In one of these parts: five refusals find one in 5,000, and what the other parts write is written.
             self.at_once = true;
-            self.suspected = Some((range, commits / 2));
+            self.suspected = Some((range, commits.div_ceil(PARTS)));
         } else {
             let verdicts = fault.verdicts(last.map(|owner| (owner, *range.end())));
             if !verdicts.is_empty() {
@@ -116,11 +118,11 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_is_refused_is_halved_until_its_culprit_is_found_who_is_set_aside_until_that_is_written() {
+    fn a_batch_that_is_refused_goes_in_parts_until_its_culprit_is_found_who_is_set_aside_until_that_is_written() {
         let mut care = Care::default();
-        care.met_writing(&refused("22021"), 5..=9, 5, Some(&subject()));
+        care.met_writing(&refused("22021"), 5..=19, 15, Some(&subject()));
         assert!(care.at_once && care.verdicts().is_empty());
-        assert_eq!([4, 5, 9, 10].map(|position| care.most(position)), [BATCH, 2, 2, BATCH]);
+        assert_eq!([4, 5, 19, 20].map(|position| care.most(position)), [BATCH, 2, 2, BATCH]);
         care.met_writing(&refused("22021"), 7..=8, 2, Some(&subject()));
         assert_eq!([5, 7, 8, 9].map(|position| care.most(position)), [BATCH, 1, 1, BATCH]);
         care.met_writing(&refused("22021"), 7..=7, 1, Some(&subject()));

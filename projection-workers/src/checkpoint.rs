@@ -1,5 +1,7 @@
 //! How far the read models of a lane are folded, with the proof of it, and from which log.
 
+use std::sync::Arc;
+
 use deadpool_postgres::{ClientWrapper, Object, Pool};
 use event_log::LogInfo;
 use tokio_postgres::Row;
@@ -8,22 +10,28 @@ use tokio_postgres::error::SqlState;
 use crate::error::Fault;
 use crate::lane::Lane;
 use crate::metrics::LaneMetrics;
-use crate::projections;
+use crate::projections::{self, VERSIONS};
 use crate::proof::Proof;
+use crate::track::Track;
 
 const CHECKPOINTS: &str = "
 -- lane_checkpoints()
-SELECT c.projection, c.pp, l.position AS lane_position, greatest(c.position, l.position) AS position, c.applied, c.parked,
-       c.skipped, c.proof
-FROM keepsake.checkpoint c JOIN keepsake.lane l ON c.pp BETWEEN l.first_pp AND l.last_pp
-WHERE l.first_pp = $1 AND l.last_pp = $2 AND l.epoch = $3";
+SELECT g.projection, g.generation, g.fingerprint, g.schema_name, g.state, t.throttled, c.pp, l.position AS lane_position,
+       greatest(c.position, l.position) AS position, c.applied, c.parked, c.skipped, c.proof
+FROM keepsake.lane l
+JOIN keepsake.track t ON t.track = l.track
+JOIN keepsake.generation g ON g.track = l.track
+JOIN keepsake.checkpoint c ON c.generation = g.generation AND c.pp BETWEEN l.first_pp AND l.last_pp
+WHERE l.track = $1 AND l.first_pp = $2 AND l.last_pp = $3 AND l.epoch = $4";
 
 /// Divides by zero when the lane is not where this worker left it, or no longer its own: whatever was sent after this statement
 /// is refused unseen.
 const MOVE: &str = "
 -- move_lane()
 WITH moved AS (
-  UPDATE keepsake.lane SET position = $4 WHERE first_pp = $1 AND epoch = $2 AND position = $3 AND position <= $4 RETURNING 1
+  UPDATE keepsake.lane SET position = $5
+  WHERE track = $1 AND first_pp = $2 AND epoch = $3 AND position = $4 AND position <= $5
+  RETURNING 1
 )
 SELECT 1 / count(*)::int FROM moved";
 
@@ -31,9 +39,9 @@ const ADVANCE: &str = "
 -- advance_checkpoints()
 UPDATE keepsake.checkpoint AS c SET position = m.position, applied = m.applied, parked = m.parked, skipped = m.skipped,
                                  proof = m.proof
-FROM UNNEST($1::text[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[])
-  AS m (projection, pp, position, applied, parked, skipped, proof)
-WHERE c.projection = m.projection AND c.pp = m.pp AND c.position < m.position";
+FROM UNNEST($1::integer[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bytea[])
+  AS m (generation, pp, position, applied, parked, skipped, proof)
+WHERE c.generation = m.generation AND c.pp = m.pp AND c.position < m.position";
 
 const ADOPT_LOG: &str = "
 -- adopt_log()
@@ -70,27 +78,27 @@ impl Checkpoint {
 #[derive(Clone, Debug)]
 pub(crate) struct Checkpoints {
     pub(crate) lane: Lane,
+    /// What is folded in it.
+    pub(crate) track: Arc<Track>,
     /// Every commit up to here is folded into every read model.
     pub(crate) position: i64,
-    /// By projection, then by partition.
+    /// By projection, then by partition; those of projections that are folded elsewhere are never moved.
     each: Vec<Checkpoint>,
 }
 
 impl Checkpoints {
     /// As they stand, if the lane is still this worker's.
     pub(crate) async fn read(connection: &ClientWrapper, lane: Lane) -> Result<Self, Fault> {
-        let rows = connection.query(CHECKPOINTS, &[&lane.first_pp, &lane.last_pp, &lane.epoch]).await?;
+        let rows = connection.query(CHECKPOINTS, &[&lane.track, &lane.first_pp, &lane.last_pp, &lane.epoch]).await?;
         let position = rows.first().ok_or(Fault::TakenOver)?.try_get("lane_position")?;
-        let mut checkpoints = Self { lane, position, each: Vec::new() };
-        for kind in projections::ALL {
-            for pp in lane.partitions() {
-                let is_it = |row: &&Row| {
-                    row.try_get("projection").is_ok_and(|name: &str| name == kind.name)
-                        && row.try_get("pp").is_ok_and(|of: i16| of == pp)
-                };
-                let row = rows.iter().find(is_it).ok_or_else(|| Fault::NotMigrated(kind.name.to_owned()))?;
-                checkpoints.each.push(checkpoint_in(row)?);
-            }
+        let track = Arc::new(Track::in_rows(&rows)?);
+        let each = vec![Checkpoint::default(); projections::ALL.len() * lane.width()];
+        let mut checkpoints = Self { lane, track, position, each };
+        for row in &rows {
+            let projection = checkpoints.track.projection_of(row.try_get("generation")?);
+            let place = projection.zip(lane.index_of(row.try_get("pp")?));
+            let (projection, place) = place.ok_or(Fault::Corrupt("a checkpoint"))?;
+            checkpoints.each[projection * lane.width() + place] = checkpoint_in(row)?;
         }
         Ok(checkpoints)
     }
@@ -104,10 +112,13 @@ impl Checkpoints {
         self.each.iter().map(|checkpoint| checkpoint.position).max().unwrap_or_default()
     }
 
-    /// Tells how far each is.
+    /// Tells how far each is that readers see.
     pub(crate) fn tell(&self, metrics: &LaneMetrics) {
         for (index, checkpoint) in self.each.iter().enumerate() {
             let (projection, pp) = self.place(index);
+            if !self.is_live(projection) {
+                continue;
+            }
             let position = checkpoint.position.max(self.position).cast_unsigned();
             let pp = i16::cast_unsigned(pp).into();
             metrics.position(projection, pp, position);
@@ -115,10 +126,17 @@ impl Checkpoints {
         }
     }
 
+    fn is_live(&self, projection: usize) -> bool {
+        self.track.generation(projection).is_some_and(|generation| generation.is_live)
+    }
+
     /// Tells of commits that were applied.
     pub(crate) fn tell_applied(&self, metrics: &LaneMetrics, applied: &[(usize, i64)]) {
         for (index, commits) in applied {
             let (projection, pp) = self.place(*index);
+            if !self.is_live(projection) {
+                continue;
+            }
             metrics.applied(projection, i16::cast_unsigned(pp).into(), commits.cast_unsigned());
         }
     }
@@ -149,9 +167,9 @@ impl Checkpoints {
     }
 
     async fn shift(&self, connection: &ClientWrapper, position: i64) -> Result<(), Fault> {
-        let Lane { first_pp, epoch, .. } = self.lane;
+        let Lane { track, first_pp, epoch, .. } = self.lane;
         let statement = connection.prepare_cached(MOVE).await?;
-        match connection.query_one(&statement, &[&first_pp, &epoch, &self.position, &position]).await {
+        match connection.query_one(&statement, &[&track, &first_pp, &epoch, &self.position, &position]).await {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => Err(Fault::TakenOver),
             Err(error) => Err(error.into()),
@@ -162,7 +180,8 @@ impl Checkpoints {
         if moved.is_empty() {
             return Ok(());
         }
-        let projections: Vec<_> = moved.iter().map(|(index, _)| projections::ALL[self.place(*index).0].name).collect();
+        let generation = |index: usize| self.track.generation(self.place(index).0).map(|generation| generation.number);
+        let generations: Vec<Option<i32>> = moved.iter().map(|(index, _)| generation(*index)).collect();
         let pps: Vec<_> = moved.iter().map(|(index, _)| self.place(*index).1).collect();
         let positions: Vec<_> = moved.iter().map(|(_, to)| to.position).collect();
         let applied: Vec<_> = moved.iter().map(|(_, to)| to.applied()).collect();
@@ -172,7 +191,7 @@ impl Checkpoints {
         let sums: Vec<_> = sums.iter().map(<[u8; 16]>::as_slice).collect();
         let statement = connection.prepare_cached(ADVANCE).await?;
         let updated = connection
-            .execute(&statement, &[&projections, &pps, &positions, &applied, &parked, &skipped, &sums])
+            .execute(&statement, &[&generations, &pps, &positions, &applied, &parked, &skipped, &sums])
             .await?;
         if updated == moved.len() as u64 { Ok(()) } else { Err(Fault::TakenOver) }
     }
@@ -217,6 +236,12 @@ pub(crate) async fn check_log(connection: &Object, log: &LogInfo, furthest: i64)
         return Err(Fault::StreamRegressed { checkpoint, last: log.last_position });
     }
     Ok(())
+}
+
+/// Refuses a database in which there is no generation of some read model that this binary could fold into.
+pub(crate) async fn check_versions(connection: &Object) -> Result<(), Fault> {
+    let missing = schema::missing(&***connection, &VERSIONS).await?;
+    if missing.is_empty() { Ok(()) } else { Err(Fault::NotMigrated(missing.join(", "))) }
 }
 
 /// Whether the read database answers this role.

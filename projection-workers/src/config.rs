@@ -26,6 +26,8 @@ pub struct Config {
     pub sample_percent: f64,
     /// Folds without a proof, so that its price can be measured. What is folded meanwhile can never be proved.
     pub without_proof: bool,
+    /// Whether this process publishes, fires timers and runs policies, whenever no other does.
+    pub errands: bool,
 }
 
 impl Config {
@@ -44,6 +46,8 @@ impl Config {
         );
         let without_proof =
             env.or("KEEPSAKE_MEASURE_WITHOUT_PROOF", 0_u8, "1 to measure what the proof costs, never else");
+        let errands =
+            env.or("KEEPSAKE_ERRANDS", 1_u8, "0 to leave publishing, timers and policies to other processes: 1");
         let settings = || {
             Some(Self {
                 nats_url: nats_url?,
@@ -53,6 +57,7 @@ impl Config {
                 http_address,
                 sample_percent: sample_percent.clamp(0.0, MOST_SAMPLE_PERCENT),
                 without_proof: without_proof == 1,
+                errands: errands != 0,
             })
         };
         env.finish(settings())

@@ -1,4 +1,4 @@
-//! A crew: lanes that share one reader. The log is read once and unfiltered, and every message goes to its own lane.
+//! A crew: lanes of one track that share a reader. The log is read once and unfiltered, and every message goes to its own lane.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,11 +18,10 @@ use crate::error::Fault;
 use crate::lane::Lane;
 use crate::lane_worker::{Ended, LaneWorker};
 use crate::metrics::Metrics;
+use crate::pace::Paces;
 use crate::status::Status;
 use crate::write::Writer;
 
-/// Most commits of one read.
-const READ: usize = 5_000;
 /// What a lane may have waiting, in KiB; beyond that the reader waits for it.
 const ROOM_KIB: u32 = 8 * 1024;
 
@@ -34,8 +33,7 @@ pub(crate) struct Site {
     pub(crate) pool: Pool,
     pub(crate) status: Arc<Status>,
     pub(crate) metrics: Metrics,
-    /// One for each batch that may be written at once; a lane that waits for its turn folds on.
-    pub(crate) turns: Arc<Semaphore>,
+    pub(crate) paces: Paces,
     /// False only where the price of the proof is measured.
     pub(crate) proves: bool,
 }
@@ -64,23 +62,24 @@ struct Outlet {
     room: Arc<Semaphore>,
 }
 
-/// Folds these lanes until each has ended. `caught_up` says whether everything there was has been read.
+/// Folds these lanes of one track until each has ended. `caught_up` says whether everything there was has been read.
 pub(crate) async fn run(
     site: Site,
     assignments: Vec<Assignment>,
     told: mpsc::UnboundedSender<Told>,
     caught_up: Arc<AtomicBool>,
 ) {
-    let (mut lanes, mut outlets, mut starts) = (JoinSet::new(), Vec::new(), Vec::new());
+    let (mut lanes, mut outlets, mut starts, mut most) = (JoinSet::new(), Vec::new(), Vec::new(), 1);
     for Assignment { lane, care, stop } in assignments {
         let told = told.clone();
         match Writer::start(&site, lane).await {
             Ok(writer) => {
                 let start = writer.checkpoints.position;
+                most = writer.pace.most();
                 starts.push((lane, start, writer.checkpoints.furthest()));
                 let (portions, received) = mpsc::unbounded_channel();
                 outlets.push(Outlet { lane, start, portions, room: Arc::new(Semaphore::new(ROOM_KIB as usize)) });
-                let worker = LaneWorker::new(&site, writer, received, care);
+                let worker = LaneWorker::new(site.clone(), writer, received, care);
                 lanes.spawn(async move { told.send(Told::Ended(lane, worker.run(stop).await)) });
             }
             Err(fault) => {
@@ -90,7 +89,7 @@ pub(crate) async fn run(
     }
     let reading = async {
         let reader = begin(&site, &starts, &caught_up).await?;
-        read(reader, outlets, &caught_up).await
+        read(reader, most, outlets, &caught_up).await
     };
     tokio::select! {
         () = all_ended(&mut lanes) => {}
@@ -130,9 +129,9 @@ async fn begin(site: &Site, starts: &[(Lane, i64, i64)], caught_up: &AtomicBool)
     Ok(Reader::start(&site.nats, after.cast_unsigned()).await?)
 }
 
-async fn read(mut reader: Reader, outlets: Vec<Outlet>, caught_up: &AtomicBool) -> Result<(), Fault> {
+async fn read(mut reader: Reader, most: usize, outlets: Vec<Outlet>, caught_up: &AtomicBool) -> Result<(), Fault> {
     loop {
-        let messages = reader.next_batch(READ).await?;
+        let messages = reader.next_batch(most).await?;
         let Some(last) = messages.last() else { continue };
         caught_up.store(last.pending == 0, Ordering::Relaxed);
         let position = last.position.cast_signed();

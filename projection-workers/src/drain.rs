@@ -12,7 +12,7 @@ use crate::checkpoint::Checkpoints;
 use crate::crew::Site;
 use crate::error::Fault;
 use crate::lane::Lane;
-use crate::projections;
+use crate::track::Track;
 use again::Again;
 use ledger::Request;
 
@@ -23,9 +23,9 @@ const BATCH: i64 = 500;
 const SLICE: Duration = Duration::from_secs(2);
 
 /// Does what was asked for the guests of a lane, one request after the other.
-pub(crate) async fn carry_out(site: &Site, connection: &ClientWrapper, lane: Lane) -> Result<(), Fault> {
+pub(crate) async fn carry_out(site: &Site, connection: &ClientWrapper, lane: Lane, track: &Track) -> Result<(), Fault> {
     let until = Instant::now() + SLICE;
-    for request in ledger::requests(connection, lane).await? {
+    for request in ledger::requests(connection, lane, track).await? {
         if Instant::now() < until {
             let checkpoints = Checkpoints::read(connection, lane).await?;
             Drain { site, connection, checkpoints, request, until }.run().await?;
@@ -47,9 +47,6 @@ impl Drain<'_> {
     /// Every transaction leaves a state from which the next worker, or the next look, goes on.
     async fn run(self) -> Result<(), Fault> {
         let Self { connection, checkpoints, request, .. } = &self;
-        let Some(projection) = projections::index_of(&request.projection) else {
-            return ledger::fail(connection, checkpoints, request, None, "there is no such read model").await;
-        };
         if request.skips {
             ledger::skip_first(connection, checkpoints, request).await?;
         }
@@ -57,9 +54,9 @@ impl Drain<'_> {
         while Instant::now() < self.until {
             let positions = ledger::waiting(connection, request, largest).await?;
             if positions.is_empty() {
-                return ledger::succeed(connection, checkpoints, request).await;
+                return ledger::finish(connection, checkpoints, request, None, &request.reason).await;
             }
-            let Again { batch, commits, stopped } = again::fold(self.site, request, projection, &positions).await?;
+            let Again { batch, commits, stopped } = again::fold(self.site, request, &positions).await?;
             match ledger::write(connection, checkpoints, request, &*batch, &positions[..commits]).await {
                 Ok(()) => {}
                 // Refused in a crowd, each is tried by itself.
@@ -69,13 +66,13 @@ impl Drain<'_> {
                 }
                 Err(fault) if fault.is_of_the_commits() => {
                     let (position, reason) = (positions.first().copied(), fault.to_string());
-                    return ledger::fail(connection, checkpoints, request, position, &reason).await;
+                    return ledger::finish(connection, checkpoints, request, position, &reason).await;
                 }
                 Err(fault) => return Err(fault),
             }
             if let Some(reason) = stopped {
                 let position = positions.get(commits).copied();
-                return ledger::fail(connection, checkpoints, request, position, &reason).await;
+                return ledger::finish(connection, checkpoints, request, position, &reason).await;
             }
         }
         Ok(())

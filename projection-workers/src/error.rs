@@ -68,6 +68,17 @@ pub enum Fault {
     Log(#[from] LogError),
     #[error("the log cannot be read: {}", chain(.0))]
     Read(#[from] ReadError),
+    #[error("another process took the errand {0} over")]
+    ErrandLost(String),
+    #[error("a message to {subject} is not kept: {why}")]
+    NotKept { subject: String, why: String },
+    #[error(
+        "the commit at position {position} cannot be published: {why}; nothing is passed over, so publishing goes on by itself with a \
+         binary that knows it"
+    )]
+    Unpublishable { position: u64, why: String },
+    #[error("a policy cannot read the commit at position {position}: {why}")]
+    Unreadable { position: u64, why: String },
     #[error("no end after {0} s")]
     Timeout(u64),
 }
@@ -141,6 +152,8 @@ impl Fault {
             | Self::RowsAhead { .. }
             | Self::ParkingFull(_)
             | Self::Corrupt(_)
+            | Self::Unpublishable { .. }
+            | Self::Unreadable { .. }
             | Self::Vault(_)
             | Self::Read(ReadError::Subject { .. } | ReadError::OutOfOrder { .. } | ReadError::Unplaced(_)) => {
                 Severity::Halt
@@ -155,6 +168,8 @@ impl Fault {
             | Self::VaultAway(_)
             | Self::NotInTheLog(_)
             | Self::Log(_)
+            | Self::ErrandLost(_)
+            | Self::NotKept { .. }
             | Self::Timeout(_) => Severity::Retry,
         }
     }

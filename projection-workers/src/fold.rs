@@ -1,9 +1,11 @@
 //! Folding: commits of one lane into one batch per projection, with the proof of each.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use proto::subject::LogSubject;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::error::{Fault, Unfoldable, Unfolded};
 use crate::lane::Lane;
 use crate::open::{Sealed, Unopened};
@@ -11,10 +13,12 @@ use crate::parking::{Fate, Lot, SetAside};
 use crate::projection::{Batch, Kind};
 use crate::projections;
 use crate::proof::Proof;
+use crate::track::Track;
 
 /// Folds from where each checkpoint was when the lane was taken up.
 pub(crate) struct Folder {
     lane: Lane,
+    track: Arc<Track>,
     proves: bool,
     /// By projection, then by partition. A read model that is ahead, since another was made anew, passes over what it has.
     starts: Vec<i64>,
@@ -23,7 +27,8 @@ pub(crate) struct Folder {
 
 /// What was folded and is not written yet.
 pub(crate) struct Folded {
-    pub(crate) batches: Vec<Box<dyn Batch>>,
+    /// By projection; None where the projection is folded elsewhere.
+    pub(crate) batches: Vec<Option<Box<dyn Batch>>>,
     /// As `starts`: the last position of each checkpoint and what was added to its proof.
     marks: Vec<Checkpoint>,
     pub(crate) commits: usize,
@@ -42,14 +47,23 @@ pub(crate) struct Folded {
 
 impl Folder {
     /// `proves` is false only where the price of the proof is measured.
-    pub(crate) fn new(lane: Lane, checkpoints: &[Checkpoint], lot: Lot, proves: bool) -> Self {
-        Self { lane, proves, starts: checkpoints.iter().map(|checkpoint| checkpoint.position).collect(), lot }
+    pub(crate) fn new(checkpoints: &Checkpoints, lot: Lot, proves: bool) -> Self {
+        let starts = checkpoints.each().iter().map(|checkpoint| checkpoint.position).collect();
+        Self { lane: checkpoints.lane, track: Arc::clone(&checkpoints.track), proves, starts, lot }
+    }
+
+    /// All partitions from the first commit on, with these set aside.
+    #[cfg(test)]
+    pub(crate) fn of_everything(lot: Lot) -> Self {
+        let lane = Lane { track: 1, first_pp: 0, last_pp: 63, epoch: 1 };
+        let starts = vec![0; projections::ALL.len() * lane.width()];
+        Self { lane, track: Arc::new(Track::of_all()), proves: true, starts, lot }
     }
 
     /// Nothing, at a position.
     pub(crate) fn empty(&self, position: i64) -> Folded {
         Folded {
-            batches: projections::ALL.iter().map(|kind| (kind.empty)()).collect(),
+            batches: projections::ALL.iter().enumerate().map(|(number, kind)| self.batch(number, kind)).collect(),
             marks: vec![Checkpoint::default(); self.starts.len()],
             commits: 0,
             first: position,
@@ -61,8 +75,12 @@ impl Folder {
         }
     }
 
+    fn batch(&self, projection: usize, kind: &Kind) -> Option<Box<dyn Batch>> {
+        self.track.generation(projection).map(|_| (kind.empty)())
+    }
+
     /// Adds one commit. After an error `folded` may hold a part of it, and must not be written.
-    pub(crate) fn fold(&self, folded: &mut Folded, sealed: Sealed) -> Result<(), Fault> {
+    pub(crate) fn fold(&self, folded: &mut Folded, sealed: &Sealed) -> Result<(), Fault> {
         let mark = if self.proves { sealed.mark() } else { 0 };
         let (position, subject) = (sealed.message.position.cast_signed(), sealed.message.subject.clone());
         let unfolded = |projections, reason| {
@@ -82,13 +100,12 @@ impl Folder {
             opened => opened,
         };
         let facet = opened.as_ref().map_or_else(|unopened| unopened.facet.as_deref(), |commit| Some(&*commit.facet));
+        let fates = self.lot.fates(&subject, position);
         for (number, (kind, batch)) in projections::ALL.iter().zip(&mut folded.batches).enumerate() {
             let index = number * self.lane.width() + place;
-            if position <= self.starts[index] {
-                continue;
-            }
+            let Some(batch) = batch.as_mut().filter(|_| position > self.starts[index]) else { continue };
             if facet.is_none_or(|facet| kind.facets.contain(facet)) {
-                match (self.lot.fate(&subject, position, number), &opened) {
+                match (fates.of(number), &opened) {
                     (Fate::Parked(verdict), _) => {
                         folded.aside.push(SetAside::new(number, &subject, position, verdict));
                         folded.marks[index].parked += 1;
@@ -120,12 +137,13 @@ impl Folder {
     /// The read models that should have the commit: neither is its owner set aside for them, nor is it skipped.
     fn concerned(&self, unopened: &Unopened, place: usize, position: i64, subject: &LogSubject) -> Vec<usize> {
         let reads = |kind: &Kind| unopened.facet.as_deref().is_none_or(|facet| kind.facets.contain(facet));
+        let fates = self.lot.fates(subject, position);
         let is_concerned = |number: &usize| {
             reads(&projections::ALL[*number])
                 && position > self.starts[number * self.lane.width() + place]
-                && self.lot.fate(subject, position, *number) == Fate::Folded
+                && fates.of(*number) == Fate::Folded
         };
-        (0..projections::ALL.len()).filter(is_concerned).collect()
+        self.track.projections().filter(is_concerned).collect()
     }
 }
 
@@ -160,9 +178,10 @@ mod tests {
 
     #[test]
     fn only_checkpoints_that_got_something_move_and_their_proofs_add_up() {
-        let lane = Lane { first_pp: 0, last_pp: 0, epoch: 1 };
+        let lane = Lane { track: 1, first_pp: 0, last_pp: 0, epoch: 1 };
         let before: Vec<_> = projections::ALL.iter().map(|_| checkpoint(5, 2, u128::MAX)).collect();
-        let mut folded = Folder::new(lane, &before, Lot::default(), true).empty(5);
+        let starting = Folder { lane, starts: vec![5; before.len()], ..Folder::of_everything(Lot::default()) };
+        let mut folded = starting.empty(5);
         assert_eq!(folded.moved(&before), []);
         folded.marks[1] = checkpoint(9, 1, 3);
         assert_eq!(folded.moved(&before), [(1, checkpoint(9, 3, 2))]);

@@ -1,4 +1,4 @@
-//! A lane: a range of virtual partitions that one worker folds at a time.
+//! A lane: a range of virtual partitions of one track, which one worker folds at a time.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 /// A lane as its holder knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lane {
+    /// Which generations of the read models are folded in it.
+    pub(crate) track: i64,
     pub(crate) first_pp: i16,
     pub(crate) last_pp: i16,
     /// Fences off whoever held the lane before.
@@ -29,6 +31,6 @@ impl Lane {
 
 impl fmt::Display for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:02}-{:02}", self.first_pp, self.last_pp)
+        write!(f, "{:02}-{:02} of track {}", self.first_pp, self.last_pp, self.track)
     }
 }

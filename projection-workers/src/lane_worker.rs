@@ -1,7 +1,6 @@
 //! Folding one lane: while a batch is being written, the next one is folded from what arrives meanwhile.
 
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::time::Duration;
 
 use proto::subject::LogSubject;
@@ -9,7 +8,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use vault::Vault;
 
 use crate::backlog::{Backlog, Portion};
 use crate::care::Care;
@@ -17,7 +15,7 @@ use crate::crew::Site;
 use crate::error::Fault;
 use crate::fold::Folder;
 use crate::lane::Lane;
-use crate::status::Status;
+use crate::pace::Pace;
 use crate::write::Writer;
 
 /// A lane that only others have commits for says so that often.
@@ -33,12 +31,12 @@ pub(crate) struct Ended {
 }
 
 pub(crate) struct LaneWorker {
+    site: Site,
     lane: Lane,
-    vault: Vault,
-    status: Arc<Status>,
     portions: mpsc::UnboundedReceiver<Portion>,
     backlog: Backlog,
     care: Care,
+    pace: Pace,
     writer: State,
     last_write: Instant,
     got_on: bool,
@@ -56,24 +54,49 @@ enum State {
 }
 
 impl LaneWorker {
-    pub(crate) fn new(site: &Site, mut writer: Writer, portions: mpsc::UnboundedReceiver<Portion>, care: Care) -> Self {
-        let lot = std::mem::take(&mut writer.lot).with(care.verdicts());
-        let folder = Folder::new(writer.checkpoints.lane, writer.checkpoints.each(), lot, site.proves);
-        let backlog = Backlog::new(folder, writer.checkpoints.position);
-        let (vault, status, lane) = (site.vault.clone(), Arc::clone(&site.status), writer.checkpoints.lane);
+    pub(crate) fn new(site: Site, mut writer: Writer, portions: mpsc::UnboundedReceiver<Portion>, care: Care) -> Self {
+        let backlog = Backlog::new(folder(&site, &mut writer, &care), writer.checkpoints.position, writer.pace.most());
+        let (lane, pace) = (writer.checkpoints.lane, writer.pace.clone());
         let writer = State::Idle(Box::new(writer));
-        Self { lane, vault, status, portions, backlog, care, writer, last_write: Instant::now(), got_on: false }
+        Self { site, lane, portions, backlog, care, pace, writer, last_write: Instant::now(), got_on: false }
     }
 
-    /// Folds until a fault, until the log is no longer read, or until it is stopped; what was being written is finished.
+    /// Folds until a fault that takes time to mend, until the log is no longer read, or until it is stopped; what was being
+    /// written is finished.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Ended {
-        let mut ended = self.fold(&stop).await;
-        if let State::Writing { .. } = self.writer {
-            let written = self.writer.written().await;
-            // A fault of the write comes first: what was folded after it never counted.
-            ended = self.note(written).and(ended);
+        let mut ended = self.fold_and_finish(&stop).await;
+        while ended.is_err() && self.care.at_once && self.backlog.is_whole() && !stop.is_cancelled() {
+            self = match self.again().await {
+                Ok(again) => again,
+                Err(ended) => return ended,
+            };
+            ended = self.fold_and_finish(&stop).await;
         }
         Ended { fault: ended.err(), care: self.care, got_on: self.got_on }
+    }
+
+    /// Starts anew from the checkpoints, without leaving the crew: the log need not be read again.
+    async fn again(self) -> Result<Self, Ended> {
+        let Self { site, lane, portions, backlog, care, got_on, writer, .. } = self;
+        drop(writer);
+        let care = care.at_rest();
+        match Writer::again(&site, lane).await {
+            Ok(mut writer) => {
+                let folder = folder(&site, &mut writer, &care);
+                let backlog = backlog.again(folder, writer.checkpoints.position, writer.pace.most());
+                let (pace, writer) = (writer.pace.clone(), State::Idle(Box::new(writer)));
+                Ok(Self { site, lane, portions, backlog, care, pace, writer, last_write: Instant::now(), got_on })
+            }
+            Err(fault) => Err(Ended { fault: Some(fault), care, got_on }),
+        }
+    }
+
+    async fn fold_and_finish(&mut self, stop: &CancellationToken) -> Result<(), Fault> {
+        let ended = self.fold(stop).await;
+        let State::Writing { .. } = self.writer else { return ended };
+        let written = self.writer.written().await;
+        // A fault of the write comes first: what was folded after it never counted.
+        self.note(written).and(ended)
     }
 
     async fn fold(&mut self, stop: &CancellationToken) -> Result<(), Fault> {
@@ -86,12 +109,14 @@ impl LaneWorker {
                 () = stop.cancelled() => return Ok(()),
                 written = self.writer.written() => self.note(written)?,
                 () = std::future::ready(()), if can_fold => {
+                    let _turn = self.pace.turn_to_fold().await;
                     self.backlog.fold(&mut self.care)?;
                     tokio::task::yield_now().await;
                 }
                 portion = self.portions.recv(), if self.backlog.is_open() => {
                     let Some(portion) = portion else { return Ok(()) };
-                    self.backlog.arrive(&self.vault, portion).await?;
+                    let _turn = self.pace.turn_to_fold().await;
+                    self.backlog.arrive(&self.site.vault, portion).await?;
                 }
                 () = tokio::time::sleep_until(idle_until), if self.backlog.is_only_ahead() && self.writer.is_idle() => {}
             }
@@ -115,8 +140,9 @@ impl LaneWorker {
         match (written, std::mem::replace(&mut self.writer, State::Ended)) {
             (Ok(writer), _) => {
                 self.care.went_well(writer.checkpoints.position);
+                self.backlog.written(writer.checkpoints.position);
                 self.got_on = true;
-                self.status.folding(self.lane);
+                self.site.status.folding(self.lane);
                 self.writer = State::Idle(Box::new(writer));
                 Ok(())
             }
@@ -127,6 +153,12 @@ impl LaneWorker {
             (Err(fault), State::Idle(_) | State::Ended) => Err(fault),
         }
     }
+}
+
+/// Folds from where the checkpoints are.
+fn folder(site: &Site, writer: &mut Writer, care: &Care) -> Folder {
+    let lot = std::mem::take(&mut writer.lot).with(care.verdicts());
+    Folder::new(&writer.checkpoints, lot, site.proves)
 }
 
 impl State {

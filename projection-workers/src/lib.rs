@@ -5,6 +5,9 @@
 //! (`crew.rs`); each lane opens (`open.rs`), folds (`fold.rs`) and writes (`write.rs`) by itself, and its position moves with the
 //! rows and their proof in one transaction (`checkpoint.rs`, `proof.rs`). What cannot be folded is set aside with its owner
 //! (`parking.rs`) and tried again when somebody asks (`drain.rs`).
+//!
+//! What goes out goes by errands (`errand.rs`), each done by one process at a time with a position of its own: the publisher, policies,
+//! the outbox; and timers (`due.rs`). No build of a read model ever feeds or resets them.
 
 mod backlog;
 mod care;
@@ -12,9 +15,13 @@ mod checkpoint;
 mod config;
 mod crew;
 mod drain;
+pub mod due;
+mod errand;
+mod errands;
 mod error;
 mod finding;
 mod fold;
+mod follow;
 #[cfg(test)]
 mod given;
 mod lane;
@@ -22,13 +29,21 @@ mod lane_worker;
 mod lease;
 mod metrics;
 mod open;
+pub mod outbox;
+mod outgoing;
+mod pace;
 mod parking;
+mod policies;
+pub mod policy;
 mod projection;
 mod projections;
 mod proof;
+mod publisher;
+pub mod rebuild;
 mod sampler;
 mod seat;
 mod status;
+mod track;
 mod verify;
 mod worker;
 mod write;
@@ -40,7 +55,6 @@ use runtime::Running;
 use runtime::health::{self, Check};
 use runtime::metrics::Exposition;
 use runtime::serve;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use vault::Vault;
 
@@ -50,16 +64,31 @@ pub use finding::Finding;
 pub use verify::{Progress, UnknownProjection, Verification, Verified, verify};
 
 use crew::Site;
+use errands::Errands;
 use metrics::{Metrics, watch};
+use pace::Paces;
+use policy::Policy;
 use sampler::Sampler;
 use status::Status;
 use worker::Worker;
 
-/// One for each lane there may be, one for the leases, two for the sampler, two for whoever asks whether Postgres answers.
-const CONNECTIONS: usize = 69;
+/// One for each lane there may be of two tracks, two for the sampler, one for the pace, four for whoever asks.
+const CONNECTIONS: usize = 135;
+/// A lease that is not renewed since the lanes have all connections would move them about for ever.
+const LEASE_CONNECTIONS: usize = 1;
 
-/// Starts folding. Refuses a log the read models were not folded from, and read models made for another binary.
+/// What this binary folds: [`schema::migrate`] sees that there is a generation of each.
+pub fn versions() -> &'static [schema::Version] {
+    &projections::VERSIONS
+}
+
+/// Starts folding, and whatever goes out. Refuses a log the read models were not folded from, and read models made for another binary.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
+    start_with(config, policies::ALL).await
+}
+
+/// The same with these policies.
+pub async fn start_with(config: Config, policies: &[&'static dyn Policy]) -> anyhow::Result<Running> {
     let nats = event_log::connect(&config.nats_url, "projection-workers").await?;
     let vault = Vault::connect(&config.vault_url, &config.key_file)?;
     let pool = schema::pool(&config.database_url, CONNECTIONS)?;
@@ -74,15 +103,29 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         pool: pool.clone(),
         status: Arc::clone(&status),
         metrics: metrics.clone(),
-        turns: Arc::new(Semaphore::new(writers())),
+        paces: Paces::new(writers()),
         proves: !config.without_proof,
     };
+    let errands = Errands {
+        nats: nats.clone(),
+        pool: schema::pool(&config.database_url, errands::CONNECTIONS)?,
+        vault: vault.clone(),
+        status: errand::Status::default(),
+        metrics: metrics.clone(),
+    };
     let sampler = Sampler::new(site.clone(), config.sample_percent);
-    let worker = Worker::start(site).await?;
+    let (paces, pool_of_paces) = (site.paces.clone(), pool.clone());
+    let worker = Worker::start(site, schema::pool(&config.database_url, LEASE_CONNECTIONS)?).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
     running.spawn(watch::watch(nats.clone(), metrics, stop.clone()));
-    let router = health::router(checks(nats, vault, pool, status), stop.clone()).merge(exposition.router());
+    if config.errands {
+        errands.start(policies, &mut running, &stop);
+    }
+    let generations = rebuild::router(nats.clone(), pool.clone());
+    let checks = checks(nats, vault, pool, status, errands.status);
+    let router = health::router(checks, stop.clone()).merge(exposition.router()).merge(generations);
     running.spawn(serve::serve(listener, router, stop.clone()));
+    running.spawn(paces.watch(pool_of_paces, stop.clone()));
     running.spawn(worker.run(stop.clone()));
     running.spawn(sampler.run(stop));
     Ok(running)
@@ -94,7 +137,13 @@ fn writers() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
 }
 
-fn checks(nats: async_nats::Client, vault: Vault, pool: Pool, status: Arc<Status>) -> Vec<Check> {
+fn checks(
+    nats: async_nats::Client,
+    vault: Vault,
+    pool: Pool,
+    status: Arc<Status>,
+    errands: errand::Status,
+) -> Vec<Check> {
     vec![
         Check::new("nats", move || {
             let nats = nats.clone();
@@ -111,6 +160,10 @@ fn checks(nats: async_nats::Client, vault: Vault, pool: Pool, status: Arc<Status
         Check::new("folding", move || {
             let folding = status.folding_or_why_not();
             async move { folding }
+        }),
+        Check::new("errands", move || {
+            let well = errands.well_or_why_not();
+            async move { well }
         }),
     ]
 }

@@ -3,6 +3,7 @@
 //! Whoever folds only sets numbers; labels, lags and text are made when somebody asks. `docs/monitoring.md` explains each figure.
 
 mod ends;
+mod errands;
 mod figures;
 mod lane;
 mod table;
@@ -18,9 +19,10 @@ use prometheus_client::registry::Registry;
 
 use crate::projections;
 use ends::Ends;
+use errands::Errands;
 use figures::Figures;
-use lane::Lane;
 pub(crate) use lane::LaneMetrics;
+use lane::{Lane, Place};
 use table::Table;
 
 /// Cheap to clone. A projection is its place in [`projections::ALL`], `pp` a virtual partition; what is out of range is not told.
@@ -37,6 +39,7 @@ struct Numbers {
     parked: Table,
     applied: Table,
     findings: Table,
+    errands: Errands,
     checks: [AtomicU64; Check::ALL.len()],
 }
 
@@ -70,9 +73,14 @@ impl Metrics {
     }
 
     /// A lane that this process folds from now on, until what is returned is dropped.
-    pub(crate) fn lane(&self, lane: crate::lane::Lane) -> LaneMetrics {
+    /// `projections` are those in it whose rows are read; of others only the lane is told.
+    pub(crate) fn lane(&self, lane: crate::lane::Lane, projections: Vec<usize>) -> LaneMetrics {
         let [first, last] = [lane.first_pp, lane.last_pp].map(i16::cast_unsigned).map(u32::from);
-        LaneMetrics::new(Arc::clone(&self.0), first..last + 1, lane.epoch)
+        LaneMetrics::new(
+            Arc::clone(&self.0),
+            Place { track: lane.track, partitions: first..last + 1, projections },
+            lane.epoch,
+        )
     }
 
     /// Up to `position` the rows of the projection were found to be what the log gives.
@@ -83,6 +91,16 @@ impl Metrics {
     /// A row was found that is not what the log gives.
     pub(crate) fn found(&self, projection: usize, pp: u32) {
         self.0.findings.add(projection, pp, 1);
+    }
+
+    /// An errand of this process is done up to `position`.
+    pub(crate) fn errand_at(&self, errand: &str, position: u64) {
+        self.0.errands.at(errand, position);
+    }
+
+    /// So many messages of an errand were kept.
+    pub(crate) fn errand_sent(&self, errand: &str, messages: usize) {
+        self.0.errands.sent(errand, messages);
     }
 
     pub(crate) fn checked(&self, check: Check) {
@@ -101,6 +119,7 @@ impl Default for Numbers {
             parked: Table::unknown(projections),
             applied: Table::zero(projections),
             findings: Table::zero(projections),
+            errands: Errands::default(),
             checks: Default::default(),
         }
     }
@@ -111,9 +130,11 @@ impl Numbers {
     fn hold(&self, lane: &Arc<Lane>) {
         let mut lanes = lock(&self.lanes);
         lanes.retain(|other| other.upgrade().is_some_and(|other| !other.overlaps(lane)));
-        for pp in lane.partitions.clone() {
-            for gauge in [&self.positions, &self.verified, &self.parked] {
-                gauge.forget(pp);
+        for pp in lane.place.partitions.clone() {
+            for projection in &lane.place.projections {
+                for gauge in [&self.positions, &self.verified, &self.parked] {
+                    gauge.forget(*projection, pp);
+                }
             }
         }
         lanes.push(Arc::downgrade(lane));
@@ -122,7 +143,7 @@ impl Numbers {
     /// The lanes that are held, in the order of their partitions.
     fn held(&self) -> Vec<Arc<Lane>> {
         let mut lanes: Vec<_> = lock(&self.lanes).iter().filter_map(Weak::upgrade).collect();
-        lanes.sort_unstable_by_key(|lane| lane.partitions.start);
+        lanes.sort_unstable_by_key(|lane| (lane.place.track, lane.place.partitions.start));
         lanes
     }
 }

@@ -81,26 +81,37 @@ async fn keys_of(
 }
 
 impl Sealed {
+    /// Bytes that are no commit.
+    #[cfg(test)]
+    pub(crate) fn unreadable(position: u64) -> Self {
+        use crate::given::{TENANT, guest};
+
+        let subject = LogSubject::new(TENANT.parse().expect("a token"), guest(1));
+        let (wire_subject, payload) = (subject.to_string().into(), bytes::Bytes::from_static(b"\xff"));
+        let commit = Commit::decode(&*payload);
+        Self { message: LogMessage { position, subject, wire_subject, payload, pending: 0 }, commit, keys: None }
+    }
+
     /// Its part of the proof.
     pub(crate) fn mark(&self) -> u128 {
         proof::mark(self.message.position, &self.message.wire_subject, &self.message.payload)
     }
 
-    pub(crate) fn open(self) -> Result<Opened, Unopened> {
+    pub(crate) fn open(&self) -> Result<Opened, Unopened> {
         let Self { message, commit, keys } = self;
-        let commit = commit.map_err(|error| Unopened { facet: None, reason: error.into() })?;
-        match events(&message, &commit, keys.as_deref()) {
+        let commit = commit.as_ref().map_err(|error| Unopened { facet: None, reason: error.clone().into() })?;
+        match events(message, commit, keys.as_deref()) {
             Ok((version, recorded_at, events)) => Ok(Opened {
                 position: message.position.cast_signed(),
                 pp: message.subject.partition().into(),
-                subject: message.subject,
+                subject: message.subject.clone(),
                 version,
                 recorded_at,
                 events,
-                command_id: commit.command_id,
-                facet: commit.facet,
+                command_id: commit.command_id.clone(),
+                facet: commit.facet.clone(),
             }),
-            Err(reason) => Err(Unopened { facet: Some(commit.facet), reason }),
+            Err(reason) => Err(Unopened { facet: Some(commit.facet.clone()), reason }),
         }
     }
 }

@@ -6,11 +6,13 @@ use std::collections::{HashMap, HashSet};
 use deadpool_postgres::ClientWrapper;
 use proto::subject::{LogSubject, Owner, Tenant};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use crate::error::Fault;
 use crate::lane::Lane;
 use crate::projection::column;
 use crate::projections;
+use crate::track::Track;
 
 /// Guests newly set aside within a minute; when there are more, hardly each of them is at fault.
 const MOST_IN_A_MINUTE: i64 = 100;
@@ -19,32 +21,32 @@ const WORKER: &str = "projection-workers";
 
 const PARKED: &str = "
 -- parked_guests()
-SELECT tenant, owner, projection FROM keepsake.parked_guest WHERE pp BETWEEN $1 AND $2";
+SELECT tenant, owner, generation FROM keepsake.parked_guest WHERE pp BETWEEN $1 AND $2 AND generation = ANY ($3)";
 
 const SKIPPED: &str = "
 -- skipped_commits()
-SELECT projection, position FROM keepsake.parked_commit WHERE skipped AND pp BETWEEN $1 AND $2";
+SELECT generation, position FROM keepsake.parked_commit WHERE skipped AND pp BETWEEN $1 AND $2 AND generation = ANY ($3)";
 
 /// Writes nothing when too many were set aside of late.
 const PARK_GUESTS: &str = "
 -- park_guests()
 WITH parked AS (
-  INSERT INTO keepsake.parked_guest (tenant, owner, projection, pp, position, reason)
+  INSERT INTO keepsake.parked_guest (tenant, owner, projection, pp, position, reason, generation)
   SELECT given.*
-  FROM UNNEST($1::text[], $2::text[], $3::text[], $4::smallint[], $5::bigint[], $6::text[])
-    AS given (tenant, owner, projection, pp, position, reason)
+  FROM UNNEST($1::text[], $2::text[], $3::text[], $4::smallint[], $5::bigint[], $6::text[], $9::integer[])
+    AS given (tenant, owner, projection, pp, position, reason, generation)
   WHERE (SELECT count(DISTINCT (tenant, owner))
          FROM keepsake.parked_guest
          WHERE parked_at > clock_timestamp() - interval '1 minute') < $7
-  RETURNING tenant, owner, projection, position, reason
+  RETURNING tenant, owner, projection, generation, position, reason
 )
-INSERT INTO keepsake.parking_act (tenant, owner, projection, act, position, actor, reason, waiting)
-SELECT tenant, owner, projection, 'park', position, $8, reason, 1 FROM parked";
+INSERT INTO keepsake.parking_act (tenant, owner, projection, generation, act, position, actor, reason, waiting)
+SELECT tenant, owner, projection, generation, 'park', position, $8, reason, 1 FROM parked";
 
 const PARK_COMMITS: &str = "
 -- park_commits()
-INSERT INTO keepsake.parked_commit (tenant, owner, projection, position, pp)
-SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::bigint[], $5::smallint[])";
+INSERT INTO keepsake.parked_commit (tenant, owner, projection, position, pp, generation)
+SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::bigint[], $5::smallint[], $6::integer[])";
 
 /// A commit that a read model cannot fold: from it on its owner is set aside for that read model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +77,10 @@ impl SetAside {
     fn pp(&self) -> i16 {
         self.subject.partition().into()
     }
+
+    fn generation(&self, track: &Track) -> Option<i32> {
+        track.generation(self.projection).map(|generation| generation.number)
+    }
 }
 
 /// What becomes of a commit in a read model that reads it.
@@ -96,17 +102,15 @@ pub(crate) struct Lot {
 
 impl Lot {
     /// As it stands.
-    pub(crate) async fn read(connection: &ClientWrapper, lane: Lane) -> Result<Self, Fault> {
+    pub(crate) async fn read(connection: &ClientWrapper, lane: Lane, track: &Track) -> Result<Self, Fault> {
         let mut lot = Self::default();
-        for row in connection.query(PARKED, &[&lane.first_pp, &lane.last_pp]).await? {
-            // A read model that is not there any more has nobody set aside.
-            if let (subject, Some(projection)) = (subject_in(&row)?, projections::index_of(row.try_get("projection")?))
-            {
-                lot.set_aside(&subject, projection, None);
+        for row in connection.query(PARKED, &[&lane.first_pp, &lane.last_pp, &track.numbers()]).await? {
+            if let Some(projection) = track.projection_of(row.try_get("generation")?) {
+                lot.set_aside(&subject_in(&row)?, projection, None);
             }
         }
-        for row in connection.query(SKIPPED, &[&lane.first_pp, &lane.last_pp]).await? {
-            if let Some(projection) = projections::index_of(row.try_get("projection")?) {
+        for row in connection.query(SKIPPED, &[&lane.first_pp, &lane.last_pp, &track.numbers()]).await? {
+            if let Some(projection) = track.projection_of(row.try_get("generation")?) {
                 lot.skipped.insert((projection, row.try_get("position")?));
             }
         }
@@ -133,18 +137,30 @@ impl Lot {
         }
     }
 
-    /// What becomes of an owner's commit.
-    pub(crate) fn fate(&self, subject: &LogSubject, position: i64, projection: usize) -> Fate<'_> {
-        if !self.skipped.is_empty() && self.skipped.contains(&(projection, position)) {
+    /// What becomes of an owner's commit, read model by read model.
+    pub(crate) fn fates(&self, subject: &LogSubject, position: i64) -> Fates<'_> {
+        let owner = || (subject.tenant.clone(), subject.owner.clone());
+        let parked = if self.guests.is_empty() { None } else { self.guests.get(&owner()) };
+        Fates { parked, skipped: &self.skipped, position }
+    }
+}
+
+/// What becomes of one commit.
+pub(crate) struct Fates<'a> {
+    parked: Option<&'a HashMap<usize, Option<Verdict>>>,
+    skipped: &'a HashSet<(usize, i64)>,
+    position: i64,
+}
+
+impl<'a> Fates<'a> {
+    /// In a read model, by its projection's place in the list.
+    pub(crate) fn of(&self, projection: usize) -> Fate<'a> {
+        if !self.skipped.is_empty() && self.skipped.contains(&(projection, self.position)) {
             return Fate::Skipped;
         }
-        if self.guests.is_empty() {
-            return Fate::Folded;
-        }
-        let owner = (subject.tenant.clone(), subject.owner.clone());
-        match self.guests.get(&owner).and_then(|parked| parked.get(&projection)) {
+        match self.parked.and_then(|parked| parked.get(&projection)) {
             Some(None) => Fate::Parked(None),
-            Some(Some(verdict)) if verdict.position <= position => Fate::Parked(Some(verdict)),
+            Some(Some(verdict)) if verdict.position <= self.position => Fate::Parked(Some(verdict)),
             // What is before the commit at fault is folded once more, with the batch that was given up.
             Some(Some(_)) | None => Fate::Folded,
         }
@@ -152,18 +168,19 @@ impl Lot {
 }
 
 /// Notes what was set aside, in the transaction the connection is in.
-pub(crate) async fn note(connection: &ClientWrapper, aside: &[SetAside]) -> Result<(), Fault> {
+pub(crate) async fn note(connection: &ClientWrapper, track: &Track, aside: &[SetAside]) -> Result<(), Fault> {
     if aside.is_empty() {
         return Ok(());
     }
     let first: Vec<(&SetAside, &str)> =
         aside.iter().filter_map(|aside| Some((aside, aside.reason.as_deref()?))).collect();
-    let (guests, commits) = tokio::join!(park_guests(connection, &first), park_commits(connection, aside));
+    let (guests, commits) =
+        tokio::join!(park_guests(connection, track, &first), park_commits(connection, track, aside));
     guests?;
     commits
 }
 
-async fn park_guests(connection: &ClientWrapper, first: &[(&SetAside, &str)]) -> Result<(), Fault> {
+async fn park_guests(connection: &ClientWrapper, track: &Track, first: &[(&SetAside, &str)]) -> Result<(), Fault> {
     if first.is_empty() {
         return Ok(());
     }
@@ -173,22 +190,21 @@ async fn park_guests(connection: &ClientWrapper, first: &[(&SetAside, &str)]) ->
     let pps = column(first, |(aside, _)| aside.pp());
     let positions = column(first, |(aside, _)| aside.position);
     let reasons = column(first, |(_, reason)| *reason);
-    let parked = connection
-        .execute(
-            PARK_GUESTS,
-            &[&tenants, &owners, &projections, &pps, &positions, &reasons, &MOST_IN_A_MINUTE, &WORKER],
-        )
-        .await?;
+    let generations = column(first, |(aside, _)| aside.generation(track));
+    let noted: [&(dyn ToSql + Sync); 9] =
+        [&tenants, &owners, &projections, &pps, &positions, &reasons, &MOST_IN_A_MINUTE, &WORKER, &generations];
+    let parked = connection.execute(PARK_GUESTS, &noted).await?;
     if parked == first.len() as u64 { Ok(()) } else { Err(Fault::ParkingFull(MOST_IN_A_MINUTE)) }
 }
 
-async fn park_commits(connection: &ClientWrapper, aside: &[SetAside]) -> Result<(), Fault> {
+async fn park_commits(connection: &ClientWrapper, track: &Track, aside: &[SetAside]) -> Result<(), Fault> {
     let tenants = column(aside, |aside| aside.subject.tenant.as_str());
     let owners = column(aside, |aside| aside.subject.owner.as_str());
     let projections = column(aside, |aside| projections::ALL[aside.projection].name);
     let positions = column(aside, |aside| aside.position);
     let pps = column(aside, SetAside::pp);
-    connection.execute(PARK_COMMITS, &[&tenants, &owners, &projections, &positions, &pps]).await?;
+    let generations = column(aside, |aside| aside.generation(track));
+    connection.execute(PARK_COMMITS, &[&tenants, &owners, &projections, &positions, &pps, &generations]).await?;
     Ok(())
 }
 
@@ -223,15 +239,15 @@ mod tests {
     fn an_owner_is_set_aside_for_one_read_model_and_no_other() {
         let verdict = Verdict { projection: 2, subject: subject(1), position: 7, reason: "bad".to_owned() };
         let lot = Lot::default().with(std::slice::from_ref(&verdict));
-        assert_eq!(lot.fate(&subject(1), 9, 2), Fate::Parked(Some(&verdict)));
-        assert_eq!([lot.fate(&subject(1), 9, 3), lot.fate(&subject(2), 9, 2)], [Fate::Folded, Fate::Folded]);
+        assert_eq!(lot.fates(&subject(1), 9).of(2), Fate::Parked(Some(&verdict)));
+        assert_eq!([lot.fates(&subject(1), 9).of(3), lot.fates(&subject(2), 9).of(2)], [Fate::Folded, Fate::Folded]);
     }
 
     #[test]
     fn what_is_before_the_earliest_commit_at_fault_is_folded() {
         let verdict = |position| Verdict { projection: 2, subject: subject(1), position, reason: String::new() };
         let lot = Lot::default().with(&[verdict(7), verdict(5)]);
-        let parked = [4, 5, 6, 7].map(|position| lot.fate(&subject(1), position, 2) != Fate::Folded);
+        let parked = [4, 5, 6, 7].map(|position| lot.fates(&subject(1), position).of(2) != Fate::Folded);
         assert_eq!(parked, [false, true, true, true]);
     }
 

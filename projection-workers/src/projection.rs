@@ -99,3 +99,8 @@ pub(crate) async fn write<P: Projection>(
     let written = connection.execute(&statement, columns).await?;
     if written == given as u64 { Ok(()) } else { Err(Fault::RowsAhead { projection: P::NAME, given, written }) }
 }
+
+/// Events leave an empty JSON object out.
+pub(crate) fn object(json: &str) -> &str {
+    if json.is_empty() { "{}" } else { json }
+}

@@ -1,5 +1,6 @@
 //! The lanes a worker holds: which are folded, which wait, and for how long.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -19,8 +20,8 @@ const HALT_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub(crate) struct Seats {
     seats: Vec<Seat>,
-    /// Nothing is started before every lane has ended, so that all are started together.
-    regrouping: bool,
+    /// Of these tracks nothing is started before every lane has ended, so that all are started together.
+    regrouping: Vec<i64>,
 }
 
 struct Seat {
@@ -51,11 +52,13 @@ impl Seats {
                 self.seats.push(Seat::new(*lane));
             }
         }
-        let leaving = self.seats.iter().filter(|seat| seat.leaving).count();
-        let more = share.too_many.saturating_sub(leaving);
-        for seat in self.seats.iter_mut().rev().filter(|seat| seat.is_folded() && !seat.leaving).take(more) {
-            seat.leaving = true;
-            seat.stop();
+        for (track, too_many) in &share.too_many {
+            let leaving = self.seats.iter().filter(|seat| seat.lane.track == *track && seat.leaving).count();
+            let can_leave = |seat: &&mut Seat| seat.lane.track == *track && seat.is_folded() && !seat.leaving;
+            for seat in self.seats.iter_mut().rev().filter(can_leave).take(too_many.saturating_sub(leaving)) {
+                seat.leaving = true;
+                seat.stop();
+            }
         }
         lost.iter().map(|seat| seat.lane).collect()
     }
@@ -73,11 +76,12 @@ impl Seats {
         leaving
     }
 
-    /// Stops every lane so that all are started together again.
-    pub(crate) fn regroup(&mut self) {
-        if self.seats.iter().all(|seat| seat.is_folded() && !seat.leaving) {
-            self.regrouping = true;
-            self.stop_all();
+    /// Stops every lane of a track so that all are started together again.
+    pub(crate) fn regroup(&mut self, track: i64) {
+        let seats = || self.seats.iter().filter(|seat| seat.lane.track == track);
+        if seats().all(|seat| seat.is_folded() && !seat.leaving) {
+            seats().for_each(Seat::stop);
+            self.regrouping.push(track);
         }
     }
 
@@ -90,19 +94,22 @@ impl Seats {
         self.seats.iter().for_each(Seat::stop);
     }
 
-    /// The lanes whose pause is over.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<Assignment> {
-        self.regrouping &= self.seats.iter().any(Seat::is_folded);
-        if self.regrouping {
-            return Vec::new();
-        }
-        let due = |seat: &&mut Seat| matches!(seat.state, State::Waiting(until) if until <= now) && !seat.leaving;
-        let assign = |seat: &mut Seat| {
+    /// The lanes whose pause is over, by their tracks.
+    pub(crate) fn take_due(&mut self, now: Instant) -> BTreeMap<i64, Vec<Assignment>> {
+        let seats = &self.seats;
+        self.regrouping.retain(|track| seats.iter().any(|seat| seat.lane.track == *track && seat.is_folded()));
+        let regrouping = &self.regrouping;
+        let due = |seat: &&mut Seat| {
+            matches!(seat.state, State::Waiting(until) if until <= now) && seat.is_startable(regrouping)
+        };
+        let mut by_track: BTreeMap<i64, Vec<Assignment>> = BTreeMap::new();
+        for seat in self.seats.iter_mut().filter(due) {
             let stop = CancellationToken::new();
             seat.state = State::Folded(stop.clone());
-            Assignment { lane: seat.lane, care: seat.care.clone(), stop }
-        };
-        self.seats.iter_mut().filter(due).map(assign).collect()
+            let assignment = Assignment { lane: seat.lane, care: seat.care.clone(), stop };
+            by_track.entry(seat.lane.track).or_default().push(assignment);
+        }
+        by_track
     }
 
     pub(crate) fn holds(&self, lane: Lane) -> bool {
@@ -111,11 +118,8 @@ impl Seats {
 
     /// Returns when the next pause is over; never when nothing waits.
     pub(crate) async fn next_due(&self) {
-        if self.regrouping {
-            return std::future::pending().await;
-        }
         let waiting = self.seats.iter().filter_map(|seat| match seat.state {
-            State::Waiting(until) if !seat.leaving => Some(until),
+            State::Waiting(until) if seat.is_startable(&self.regrouping) => Some(until),
             State::Waiting(_) | State::Folded(_) => None,
         });
         match waiting.min() {
@@ -128,6 +132,10 @@ impl Seats {
 impl Seat {
     fn new(lane: Lane) -> Self {
         Self { lane, care: Care::default(), state: State::Waiting(Instant::now()), pause: FIRST_PAUSE, leaving: false }
+    }
+
+    fn is_startable(&self, regrouping: &[i64]) -> bool {
+        !self.leaving && !regrouping.contains(&self.lane.track)
     }
 
     fn is_folded(&self) -> bool {

@@ -25,6 +25,7 @@ use crate::projections;
 use ledger::Ledger;
 use selection::Selection;
 
+pub(crate) use compare::{Change, columns_that_differ};
 pub(crate) use refold::{Lives, Refolder, Whose};
 
 /// Commits of one read of the log.

@@ -1,16 +1,18 @@
 //! The worker: holds lanes, has them folded, and decides how each goes on after a fault.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use deadpool_postgres::Pool;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint;
-use crate::crew::{self, Assignment, Site, Told};
+use crate::crew::{self, Site, Told};
 use crate::error::{Fault, Severity};
 use crate::lease::{LOOK_EVERY, Lease};
 use crate::seat::Seats;
@@ -22,16 +24,16 @@ pub(crate) struct Worker {
     lease: Lease,
     seats: Seats,
     crews: JoinSet<()>,
-    /// Whether each crew has read everything there was; gone with the crew.
-    caught_up: Vec<Weak<AtomicBool>>,
+    /// Whether each crew has read everything there was, by its track; gone with the crew.
+    caught_up: Vec<(i64, Weak<AtomicBool>)>,
     tell: mpsc::UnboundedSender<Told>,
     told: mpsc::UnboundedReceiver<Told>,
 }
 
 impl Worker {
-    /// Fails when this worker must not fold; what is only away for now is waited for later.
-    pub(crate) async fn start(site: Site) -> Result<Self, Fault> {
-        let lease = Lease::new(site.pool.clone());
+    /// `leases` has a connection whatever the lanes do. Fails when this worker must not fold; what is only away for now is waited for later.
+    pub(crate) async fn start(site: Site, leases: Pool) -> Result<Self, Fault> {
+        let lease = Lease::new(leases);
         let (tell, told) = mpsc::unbounded_channel();
         let (seats, crews, caught_up) = (Seats::default(), JoinSet::new(), Vec::new());
         let worker = Self { site, lease, seats, crews, caught_up, tell, told };
@@ -46,10 +48,7 @@ impl Worker {
         let checked = timeout(Duration::from_secs(LOOK_SECONDS), async {
             let log = event_log::stream::info(&self.site.nats).await?;
             let connection = self.site.pool.get().await?;
-            let outdated = schema::outdated(&**connection).await?;
-            if !outdated.is_empty() {
-                return Err(Fault::NotMigrated(outdated.join(", ")));
-            }
+            checkpoint::check_versions(&connection).await?;
             checkpoint::adopt_log(&connection, &log).await?;
             checkpoint::check_log(&connection, &log, 0).await
         });
@@ -75,7 +74,7 @@ impl Worker {
                     }
                 }
             }
-            self.start_crew();
+            self.start_crews();
         };
         self.seats.stop_all();
         while self.crews.join_next().await.is_some() {}
@@ -109,12 +108,20 @@ impl Worker {
             // Whatever it held in memory is not to be trusted: the process starts anew.
             ended.map_err(|panic| Fault::Panicked(panic.to_string()))?;
         }
-        self.caught_up.retain(|crew| crew.strong_count() > 0);
-        let caught_up = |crew: &Weak<AtomicBool>| crew.upgrade().is_none_or(|crew| crew.load(Ordering::Relaxed));
-        if self.caught_up.len() > 1 && self.caught_up.iter().all(caught_up) {
-            self.seats.regroup();
-        }
+        self.regroup();
         Ok(())
+    }
+
+    /// Several crews of one track that have all caught up become one.
+    fn regroup(&mut self) {
+        self.caught_up.retain(|(_, crew)| crew.strong_count() > 0);
+        let caught_up = |crew: &Weak<AtomicBool>| crew.upgrade().is_none_or(|crew| crew.load(Ordering::Relaxed));
+        for track in self.caught_up.iter().map(|(track, _)| *track).collect::<BTreeSet<_>>() {
+            let mut crews = self.caught_up.iter().filter(|(of, _)| *of == track);
+            if crews.clone().count() > 1 && crews.all(|(_, crew)| caught_up(crew)) {
+                self.seats.regroup(track);
+            }
+        }
     }
 
     /// An error means that this worker must stop.
@@ -148,14 +155,12 @@ impl Worker {
         Ok(())
     }
 
-    /// Everything that is due goes into one crew.
-    fn start_crew(&mut self) {
-        let due: Vec<Assignment> = self.seats.take_due(Instant::now());
-        if due.is_empty() {
-            return;
+    /// Everything of one track that is due goes into one crew.
+    fn start_crews(&mut self) {
+        for (track, due) in self.seats.take_due(Instant::now()) {
+            let caught_up = Arc::new(AtomicBool::new(false));
+            self.caught_up.push((track, Arc::downgrade(&caught_up)));
+            self.crews.spawn(crew::run(self.site.clone(), due, self.tell.clone(), caught_up));
         }
-        let caught_up = Arc::new(AtomicBool::new(false));
-        self.caught_up.push(Arc::downgrade(&caught_up));
-        self.crews.spawn(crew::run(self.site.clone(), due, self.tell.clone(), caught_up));
     }
 }

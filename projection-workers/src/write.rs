@@ -1,12 +1,10 @@
 //! Writing: the rows of a batch, the checkpoints and the proof in one transaction.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
 use futures_util::TryFutureExt as _;
 use futures_util::future::{join4, try_join_all};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use crate::checkpoint::Checkpoints;
@@ -16,13 +14,14 @@ use crate::error::Fault;
 use crate::fold::Folded;
 use crate::lane::Lane;
 use crate::metrics::LaneMetrics;
+use crate::pace::Pace;
 use crate::parking::{self, Lot};
 
 const WRITE_SECONDS: u64 = 30;
-/// A batch may take longer than a reader's statement; the plan is made for the arrays at hand; the tables are the live ones. A
+/// A batch may take longer than a reader's statement; the plan is made for the arrays at hand. A
 /// worker that is stopped in the middle of a transaction lets go of its lane before its lease ends.
 const SESSION: &str = "
-SET statement_timeout = '25s'; SET plan_cache_mode = force_custom_plan; SET search_path = read, pg_temp;
+SET statement_timeout = '25s'; SET plan_cache_mode = force_custom_plan;
 SET idle_in_transaction_session_timeout = '4s'";
 
 const BEGIN: &str = "BEGIN";
@@ -37,24 +36,36 @@ pub(crate) struct Writer {
     /// Who is set aside.
     pub(crate) lot: Lot,
     metrics: LaneMetrics,
-    turns: Arc<Semaphore>,
+    pub(crate) pace: Pace,
 }
 
 impl Writer {
+    /// First does what somebody asked for the guests of the lane.
     pub(crate) async fn start(site: &Site, lane: Lane) -> Result<Self, Fault> {
-        let connection = site.pool.get().await?;
-        connection.batch_execute(SESSION).await?;
-        drain::carry_out(site, &connection, lane).await?;
+        let (connection, checkpoints) = connect(site, lane).await?;
+        drain::carry_out(site, &connection, lane, &checkpoints.track).await?;
         let checkpoints = Checkpoints::read(&connection, lane).await?;
-        let lot = Lot::read(&connection, lane).await?;
-        let metrics = site.metrics.lane(lane);
+        Self::from(connection, checkpoints, site).await
+    }
+
+    /// After a fault that is looked into at once.
+    pub(crate) async fn again(site: &Site, lane: Lane) -> Result<Self, Fault> {
+        let (connection, checkpoints) = connect(site, lane).await?;
+        Self::from(connection, checkpoints, site).await
+    }
+
+    async fn from(connection: Object, checkpoints: Checkpoints, site: &Site) -> Result<Self, Fault> {
+        let lane = checkpoints.lane;
+        let lot = Lot::read(&connection, lane, &checkpoints.track).await?;
+        let metrics = site.metrics.lane(lane, checkpoints.track.live().collect());
         checkpoints.tell(&metrics);
-        Ok(Self { connection, checkpoints, lot, metrics, turns: Arc::clone(&site.turns) })
+        let pace = site.paces.of(checkpoints.track.throttled);
+        Ok(Self { connection, checkpoints, lot, metrics, pace })
     }
 
     /// Writes what was folded. After a fault nothing is known of what was committed: start anew from the checkpoints.
     pub(crate) async fn write(mut self, folded: Folded) -> Result<Self, Fault> {
-        let _turn = Arc::clone(&self.turns).acquire_owned().await.expect("nobody closes it");
+        let turn = self.pace.turn().await;
         let began = Instant::now();
         if let Some((first, _)) = folded.recorded {
             self.metrics.taken(first);
@@ -63,6 +74,7 @@ impl Writer {
         match written.unwrap_or(Err(Fault::Timeout(WRITE_SECONDS))) {
             Ok(()) => {
                 self.tell(&folded, began.elapsed());
+                self.pace.rest(turn, began.elapsed()).await;
                 Ok(self)
             }
             Err(fault) => {
@@ -87,14 +99,14 @@ impl Writer {
         let opening = if folded.commits == 0 { BEGIN_UNSYNCED } else { BEGIN };
         // Polled in turn on one connection, the statements leave in one go and are answered in order.
         let batches = folded.batches.iter().enumerate();
-        let flushes = batches.map(|(projection, batch)| {
+        let flushes = batches.filter_map(|(projection, batch)| {
             let unwritten = move |fault| Fault::Unwritten { projection, fault: Box::new(fault) };
-            batch.flush(&self.connection).map_err(unwritten)
+            Some(batch.as_ref()?.flush(&self.connection).map_err(unwritten))
         });
         let (begun, advanced, noted, written) = join4(
             self.connection.batch_execute(opening),
             self.checkpoints.advance(&self.connection, folded.position, &moved),
-            parking::note(&self.connection, &folded.aside),
+            parking::note(&self.connection, &self.checkpoints.track, &folded.aside),
             try_join_all(flushes),
         )
         .await;
@@ -103,6 +115,15 @@ impl Writer {
         self.checkpoints.advanced(folded.position, &moved);
         Ok(())
     }
+}
+
+/// A connection that finds the tables of the lane's track, and where they are.
+async fn connect(site: &Site, lane: Lane) -> Result<(Object, Checkpoints), Fault> {
+    let connection = site.pool.get().await?;
+    connection.batch_execute(SESSION).await?;
+    let checkpoints = Checkpoints::read(&connection, lane).await?;
+    connection.batch_execute(&checkpoints.track.search_path()).await?;
+    Ok((connection, checkpoints))
 }
 
 /// The fault that broke the transaction off, not one of those that follow from it.

@@ -1,6 +1,6 @@
 -- Which commit carried a command out. command-service alone asks, when what it remembers of an owner is not sure.
 
-CREATE TABLE read.command_log (
+CREATE TABLE command_log (
   tenant   text NOT NULL,
   -- A guest, or `tenant`.
   owner    text NOT NULL,
@@ -12,5 +12,5 @@ CREATE TABLE read.command_log (
 );
 
 -- All tenants: whose commands are looked up is the service's own to know.
-CREATE POLICY command_reader ON read.command_log FOR SELECT TO keepsake_command_reader USING (true);
-GRANT SELECT ON read.command_log TO keepsake_command_reader;
+CREATE POLICY command_reader ON command_log FOR SELECT TO keepsake_command_reader USING (true);
+GRANT SELECT ON command_log TO keepsake_command_reader;

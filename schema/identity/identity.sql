@@ -1,7 +1,7 @@
 -- Who is known, as whom. Each guest's own commits made its rows: an absorbed guest says who it is read as, a survivor says whom
 -- it absorbed. So a read that starts at any of them finds all, and a chain of merges is followed on read.
 
-CREATE TABLE read.identity (
+CREATE TABLE identity (
   tenant        text NOT NULL,
   guest_id      text NOT NULL,
   pp            smallint NOT NULL,
@@ -14,7 +14,7 @@ CREATE TABLE read.identity (
 );
 
 -- The other guests' partitions are told beside their ids: a read waits for those too, before any row of them may be there.
-CREATE TABLE read.identity_absorbed (
+CREATE TABLE identity_absorbed (
   tenant      text NOT NULL,
   -- The survivor.
   guest_id    text NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE read.identity_absorbed (
 );
 
 -- No UNIQUE over identifiers: the vault guards that one names only one guest.
-CREATE TABLE read.identity_identifier (
+CREATE TABLE identity_identifier (
   tenant    text NOT NULL,
   guest_id  text NOT NULL,
   namespace text NOT NULL,

@@ -1,7 +1,7 @@
 -- Every interaction, listed per guest: the key backwards is newest first, and a time range is a range of the key. Filters by
 -- kind and topic run over the guest's rows: an index for each would cost every insert a quarter more, for lists that are short.
 
-CREATE TABLE read.interaction (
+CREATE TABLE interaction (
   tenant                     text NOT NULL,
   guest_id                   text NOT NULL,
   occurred_at                timestamptz NOT NULL,

@@ -1,6 +1,6 @@
 -- What is known of a guest at a glance.
 
-CREATE TABLE read.profile (
+CREATE TABLE profile (
   tenant            text NOT NULL,
   guest_id          text NOT NULL,
   pp                smallint NOT NULL,

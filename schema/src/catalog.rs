@@ -9,7 +9,7 @@ const CHECKS: &[(&str, &str)] = &[
         "
 -- tables_without_proof()
 SELECT c.oid::regclass::text FROM pg_class c
-WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'read'::regnamespace
+WHERE c.relkind IN ('r', 'p') AND c.relnamespace::regnamespace::text ~ '^read(_|$)'
   AND ((SELECT count(*) FROM pg_attribute a
         WHERE a.attrelid = c.oid AND a.attname IN ('pp', 'position') AND a.attnotnull) < 2
        OR NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary))",
@@ -19,7 +19,7 @@ WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'read'::regnamespace
         "
 -- tables_without_tenant()
 SELECT c.oid::regclass::text FROM pg_class c
-WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'read'::regnamespace
+WHERE c.relkind IN ('r', 'p') AND c.relnamespace::regnamespace::text ~ '^read(_|$)'
   AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant' AND a.attnotnull)",
     ),
     (
@@ -27,7 +27,7 @@ WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'read'::regnamespace
         "
 -- tables_without_row_level_security()
 SELECT c.oid::regclass::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant'
-WHERE c.relkind IN ('r', 'p') AND c.relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
+WHERE c.relkind IN ('r', 'p') AND c.relnamespace::regnamespace::text ~ '^(keepsake$|read(_|$))'
   AND NOT (c.relrowsecurity AND c.relforcerowsecurity)",
     ),
     (
@@ -36,7 +36,7 @@ WHERE c.relkind IN ('r', 'p') AND c.relnamespace IN ('read'::regnamespace, 'keep
 -- unique_indexes_without_tenant()
 SELECT i.indexrelid::regclass::text
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant'
-WHERE i.indisunique AND c.relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
+WHERE i.indisunique AND c.relnamespace::regnamespace::text ~ '^(keepsake$|read(_|$))'
   AND NOT a.attnum = ANY (i.indkey::int2[])",
     ),
     (
@@ -44,14 +44,14 @@ WHERE i.indisunique AND c.relnamespace IN ('read'::regnamespace, 'keepsake'::reg
         "
 -- materialized_views()
 SELECT oid::regclass::text FROM pg_class
-WHERE relkind = 'm' AND relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)",
+WHERE relkind = 'm' AND relnamespace::regnamespace::text ~ '^(keepsake$|read(_|$))'",
     ),
     (
         "is a view that reads as its owner",
         "
 -- views_without_security_invoker()
 SELECT oid::regclass::text FROM pg_class
-WHERE relkind = 'v' AND relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
+WHERE relkind = 'v' AND relnamespace::regnamespace::text ~ '^(keepsake$|read(_|$))'
   AND NOT COALESCE(reloptions, '{}') && ARRAY['security_invoker=true', 'security_invoker=on', 'security_invoker=1']",
     ),
     (
@@ -59,7 +59,7 @@ WHERE relkind = 'v' AND relnamespace IN ('read'::regnamespace, 'keepsake'::regna
         "
 -- tables_readers_may_change()
 SELECT oid::regclass::text FROM pg_class
-WHERE relkind IN ('r', 'p', 'v') AND relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
+WHERE relkind IN ('r', 'p', 'v') AND relnamespace::regnamespace::text ~ '^(keepsake$|read(_|$))'
   AND (has_table_privilege('keepsake_reader', oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
        OR has_table_privilege('keepsake_command_reader', oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'))",
     ),
@@ -68,7 +68,7 @@ WHERE relkind IN ('r', 'p', 'v') AND relnamespace IN ('read'::regnamespace, 'kee
         "
 -- policies_that_admit_readers()
 SELECT polrelid::regclass::text FROM pg_policy JOIN pg_class c ON c.oid = polrelid
-WHERE c.relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
+WHERE c.relnamespace::regnamespace::text ~ '^(keepsake$|read(_|$))'
   AND polroles && ARRAY[0::oid, 'keepsake_reader'::regrole::oid]
   AND pg_get_expr(polqual, polrelid) NOT LIKE '(tenant = NULLIF(current_setting(''keepsake.tenant''::text, true), ''''::text))'",
     ),
@@ -77,10 +77,11 @@ WHERE c.relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
         "
 -- tables_the_command_side_may_read()
 SELECT oid::regclass::text FROM pg_class
-WHERE relkind IN ('r', 'p', 'v') AND relnamespace IN ('read'::regnamespace, 'keepsake'::regnamespace)
+WHERE relkind IN ('r', 'p', 'v') AND relnamespace::regnamespace::text ~ '^(keepsake$|read(_|$))'
   AND has_any_column_privilege('keepsake_command_reader', oid, 'SELECT')
-  AND oid <> ALL (ARRAY['read.command_log', 'keepsake.progress', 'keepsake.checkpoint', 'keepsake.lane', 'keepsake.log',
-                            'keepsake.parked_commit']::regclass[]::oid[])",
+  AND relnamespace::regnamespace::text !~ '^read_command_log_[0-9]+$'
+  AND oid <> ALL (ARRAY['read.command_log', 'keepsake.progress', 'keepsake.generation_progress', 'keepsake.generation',
+                        'keepsake.checkpoint', 'keepsake.lane', 'keepsake.log', 'keepsake.parked_commit']::regclass[]::oid[])",
     ),
     (
         "is a role that row-level security does not bind",

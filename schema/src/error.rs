@@ -18,6 +18,12 @@ pub enum SchemaError {
     Database(#[from] tokio_postgres::Error),
     #[error("the SQL of {name} fails")]
     Sql { name: &'static str, source: tokio_postgres::Error },
+    #[error("there is no SQL of read model {0} in this binary")]
+    NoSql(&'static str),
+    #[error("there is no generation {0}: `keepsake rebuild` shows those there are")]
+    NoGeneration(i32),
+    #[error("generation {0} is the one that is read: switch to another one first")]
+    Live(i32),
     #[error("migration {0} was changed after it had been applied: restore it, and append a new file instead")]
     MigrationChanged(&'static str),
     #[error("the read database has migration {0}, which this binary does not know: run a newer keepsake")]

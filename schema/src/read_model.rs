@@ -1,27 +1,29 @@
-//! Making, dropping and rebuilding one read model.
+//! Making and dropping one generation of a read model.
 
-use tokio_postgres::{GenericClient, Transaction};
+use tokio_postgres::Transaction;
 
 use crate::error::SchemaError;
-use crate::lane;
+use crate::generation::{State, Version};
 use crate::sources::{READ_MODELS, ReadModel};
+use crate::{lane, track, view};
 
-const KNOWN: &str = "
--- known_read_models()
-SELECT name, version FROM keepsake.read_model";
-
-const BUILT: &str = "
--- built_read_model()
-SELECT version, tables FROM keepsake.read_model WHERE name = $1";
+const NUMBER: &str = "
+-- new_generation()
+WITH next AS (SELECT nextval(pg_get_serial_sequence('keepsake.generation', 'generation'))::integer AS number)
+INSERT INTO keepsake.generation (generation, projection, fingerprint, schema_name, tables, track, state)
+OVERRIDING SYSTEM VALUE
+SELECT number, $1, $2, 'read_' || $1 || '_' || number, '{}', $3, $4 FROM next
+RETURNING generation, schema_name";
 
 const TABLES: &str = "
--- tables_of_schema_read()
-SELECT format('%I.%I', nspname, relname) AS name
-FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-WHERE nspname = 'read' AND relkind IN ('r', 'p')
-ORDER BY 1";
+-- tables_of_generation()
+SELECT c.relname::text AS name FROM pg_class c WHERE c.relnamespace = to_regnamespace($1) AND c.relkind IN ('r', 'p') ORDER BY 1";
 
-/// The same for every read model, so that none can forget it. `%1$s` is a table.
+const NOTE: &str = "
+-- note_tables()
+UPDATE keepsake.generation SET tables = $2 WHERE generation = $1";
+
+/// The same for every table, so that none can forget it. `%1$s` is a table.
 const PROTECT: &str = "
 -- protect_table()
 SELECT format('
@@ -34,130 +36,77 @@ GRANT SELECT ON %1$s TO keepsake_reader;
 GRANT SELECT, INSERT, UPDATE, DELETE ON %1$s TO keepsake_writer;
 ', $1::text) AS sql";
 
-const NOTE: &str = "
--- note_read_model()
-INSERT INTO keepsake.read_model (name, version, tables) VALUES ($1, $2, $3)
-ON CONFLICT (name) DO UPDATE SET version = excluded.version, tables = excluded.tables, built_at = now()";
-
-const FORGET_CHECKPOINTS: &str = "
--- forget_checkpoints()
-DELETE FROM keepsake.checkpoint WHERE projection = $1";
-
-const FORGET_VERIFIED: &str = "
--- forget_verified()
-DELETE FROM keepsake.verified WHERE projection = $1";
-
-/// What was skipped stays skipped when the read model is folded anew; what is parked is tried again.
-const FORGET_PARKED: &str = "
--- forget_parked()
-WITH guests AS (DELETE FROM keepsake.parked_guest WHERE projection = $1),
-     requests AS (DELETE FROM keepsake.parking_request WHERE projection = $1)
-DELETE FROM keepsake.parked_commit WHERE projection = $1 AND NOT skipped";
-
-const FORGET_SKIPPED: &str = "
--- forget_skipped()
-DELETE FROM keepsake.parked_commit WHERE projection = $1";
-
 const START_CHECKPOINTS: &str = "
 -- start_checkpoints()
-INSERT INTO keepsake.checkpoint (projection, pp) SELECT $1, pp FROM generate_series(0, 63) AS pp";
+INSERT INTO keepsake.checkpoint (projection, generation, pp) SELECT $1, $2, pp FROM generate_series(0, 63) AS pp";
 
-const FORGET: &str = "
--- forget_read_model()
-DELETE FROM keepsake.read_model WHERE name = $1";
+/// What was skipped stays skipped when a read model is folded anew; what is parked is tried again.
+const STAY_SKIPPED: &str = "
+-- stay_skipped()
+INSERT INTO keepsake.parked_commit (tenant, owner, projection, generation, position, pp, skipped)
+SELECT DISTINCT tenant, owner, projection, $2::integer, position, pp, true
+FROM keepsake.parked_commit
+WHERE projection = $1 AND skipped";
 
-pub(crate) enum Change {
-    None,
-    Created,
-    Rebuilt,
+/// In this order, each by its generation's number.
+const FORGET: [&str; 6] = [
+    "DELETE FROM keepsake.parking_request WHERE generation = $1",
+    "DELETE FROM keepsake.parked_guest WHERE generation = $1",
+    "DELETE FROM keepsake.parked_commit WHERE generation = $1",
+    "DELETE FROM keepsake.verified WHERE generation = $1",
+    "DELETE FROM keepsake.checkpoint WHERE generation = $1",
+    "DELETE FROM keepsake.generation WHERE generation = $1",
+];
+
+/// A read model's own names, found by the code of this crate at build time.
+pub(crate) fn find(projection: &str) -> Option<&'static ReadModel> {
+    READ_MODELS.iter().find(|model| model.name == projection)
 }
 
-/// The names of the read models there are: each is a folder, a projection and a checkpoint alike.
-pub fn read_models() -> impl Iterator<Item = &'static str> {
-    READ_MODELS.iter().map(|model| model.name)
-}
-
-/// The read models that are missing in a database or were built from other SQL than this binary's; they need [`crate::migrate`].
-pub async fn outdated(client: &impl GenericClient) -> Result<Vec<&'static str>, tokio_postgres::Error> {
-    let mut built = Vec::new();
-    for row in client.query(KNOWN, &[]).await? {
-        built.push((row.try_get::<_, String>("name")?, row.try_get::<_, String>("version")?));
-    }
-    let current = |model: &&ReadModel| built.contains(&(model.name.to_owned(), model.version()));
-    Ok(READ_MODELS.iter().filter(|model| !current(model)).map(|model| model.name).collect())
-}
-
-pub(crate) async fn bring_up_to_date(
+/// Makes the tables of one more generation, in this track, to be folded from the first commit; its number is returned. Follow it
+/// by [`lane::release`]: the track begins anew.
+pub(crate) async fn make(
     transaction: &Transaction<'_>,
     model: &'static ReadModel,
-) -> Result<Change, SchemaError> {
-    let Some(built) = transaction.query_opt(BUILT, &[&model.name]).await? else {
-        create(transaction, model).await?;
-        return Ok(Change::Created);
-    };
-    if built.try_get::<_, String>("version")? == model.version() {
-        return Ok(Change::None);
-    }
-    drop_tables(transaction, &built.try_get::<_, Vec<String>>("tables")?).await?;
-    create(transaction, model).await?;
-    Ok(Change::Rebuilt)
-}
-
-/// Drops the read models whose folder is gone: nobody would fold, correct or erase in them any more.
-pub(crate) async fn drop_unknown(transaction: &Transaction<'_>) -> Result<Vec<String>, SchemaError> {
-    let mut dropped = Vec::new();
-    for row in transaction.query(KNOWN, &[]).await? {
-        let name: String = row.try_get("name")?;
-        if read_models().all(|known| known != name) {
-            let built = transaction.query_one(BUILT, &[&name]).await?;
-            drop_tables(transaction, &built.try_get::<_, Vec<String>>("tables")?).await?;
-            transaction.execute(FORGET, &[&name]).await?;
-            transaction.execute(FORGET_CHECKPOINTS, &[&name]).await?;
-            transaction.execute(FORGET_VERIFIED, &[&name]).await?;
-            transaction.execute(FORGET_PARKED, &[&name]).await?;
-            transaction.execute(FORGET_SKIPPED, &[&name]).await?;
-            dropped.push(name);
-        }
-    }
-    Ok(dropped)
-}
-
-async fn create(transaction: &Transaction<'_>, model: &'static ReadModel) -> Result<(), SchemaError> {
-    let before = tables(transaction).await?;
+    version: &Version,
+    track: i64,
+    state: State,
+) -> Result<i32, SchemaError> {
+    let made = transaction.query_one(NUMBER, &[&model.name, &version.fingerprint, &track, &state.name()]).await?;
+    let (number, schema): (i32, String) = (made.try_get("generation")?, made.try_get("schema_name")?);
+    // Of a folder's name, which is a Rust module's, and a number.
+    let into_it = format!(
+        "CREATE SCHEMA {schema}; GRANT USAGE ON SCHEMA {schema} TO keepsake_writer, keepsake_reader, keepsake_command_reader;
+         SET LOCAL search_path = {schema}"
+    );
+    transaction.batch_execute(&into_it).await?;
     for file in model.files {
         let failed = |source| SchemaError::Sql { name: model.name, source };
         transaction.batch_execute(file.sql).await.map_err(failed)?;
     }
-    let mut made = tables(transaction).await?;
-    made.retain(|table| !before.contains(table));
-    for table in &made {
-        let protect: String = transaction.query_one(PROTECT, &[table]).await?.try_get("sql")?;
-        let failed = |source| SchemaError::Sql { name: model.name, source };
-        transaction.batch_execute(&protect).await.map_err(failed)?;
+    let tables = transaction.query(TABLES, &[&schema]).await?;
+    let tables = tables.iter().map(|row| row.try_get("name")).collect::<Result<Vec<String>, _>>()?;
+    for table in &tables {
+        let protect: String = transaction.query_one(PROTECT, &[&format!("{schema}.{table}")]).await?.try_get("sql")?;
+        transaction.batch_execute(&protect).await?;
     }
-    transaction.execute(NOTE, &[&model.name, &model.version(), &made]).await?;
-    restart(transaction, model.name).await?;
-    Ok(())
-}
-
-/// To be folded from the first commit. Workers that still fold the former tables lose their lanes.
-async fn restart(transaction: &Transaction<'_>, name: &str) -> Result<(), tokio_postgres::Error> {
-    lane::settle(transaction).await?;
-    transaction.execute(FORGET_CHECKPOINTS, &[&name]).await?;
-    transaction.execute(FORGET_VERIFIED, &[&name]).await?;
-    transaction.execute(FORGET_PARKED, &[&name]).await?;
-    transaction.execute(START_CHECKPOINTS, &[&name]).await?;
-    lane::release(transaction).await
-}
-
-async fn tables(transaction: &Transaction<'_>) -> Result<Vec<String>, SchemaError> {
-    Ok(transaction.query(TABLES, &[]).await?.iter().map(|row| row.try_get("name")).collect::<Result<_, _>>()?)
-}
-
-async fn drop_tables(transaction: &Transaction<'_>, tables: &[String]) -> Result<(), SchemaError> {
-    for table in tables {
-        // The name was quoted by Postgres when it was noted.
-        transaction.batch_execute(&format!("DROP TABLE IF EXISTS {table}")).await?;
+    transaction.batch_execute("SET LOCAL search_path TO DEFAULT").await?;
+    transaction.execute(NOTE, &[&number, &tables]).await?;
+    transaction.execute(START_CHECKPOINTS, &[&model.name, &number]).await?;
+    transaction.execute(STAY_SKIPPED, &[&model.name, &number]).await?;
+    if state == State::Live {
+        view::show(transaction, model.name, &schema, &tables).await?;
     }
+    Ok(number)
+}
+
+/// Drops a generation with everything that is known of it. A live one takes its views along.
+pub(crate) async fn forget(transaction: &Transaction<'_>, number: i32, schema: &str) -> Result<(), SchemaError> {
+    for statement in FORGET {
+        transaction.execute(statement, &[&number]).await?;
+    }
+    transaction.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await?;
+    track::drop_empty(transaction).await?;
+    lane::release(transaction).await?;
     Ok(())
 }

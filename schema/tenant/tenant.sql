@@ -1,6 +1,6 @@
 -- The customers of the platform.
 
-CREATE TABLE read.tenant (
+CREATE TABLE tenant (
   tenant         text PRIMARY KEY,
   pp             smallint NOT NULL,
   name           text NOT NULL,

@@ -1,7 +1,7 @@
 -- A guest's whole life, one row per event, in the log's own order: the key backwards is newest first. A filter by type runs over
 -- the guest's rows: an index for it would cost every insert, for lists that are short.
 
-CREATE TABLE read.timeline (
+CREATE TABLE timeline (
   tenant      text NOT NULL,
   guest_id    text NOT NULL,
   position    bigint NOT NULL,

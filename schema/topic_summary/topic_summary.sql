@@ -1,6 +1,6 @@
 -- How much a tenant's guests interact with a topic. Interactions about nothing in particular count for no topic.
 
-CREATE TABLE read.topic_guest (
+CREATE TABLE topic_guest (
   tenant            text NOT NULL,
   topic_key         text NOT NULL,
   guest_id          text NOT NULL,
@@ -13,7 +13,7 @@ CREATE TABLE read.topic_guest (
 );
 
 -- One row per virtual partition, summed on read: workers of different partitions never wait for each other.
-CREATE TABLE read.topic_summary (
+CREATE TABLE topic_summary (
   tenant            text NOT NULL,
   topic_key         text NOT NULL,
   pp                smallint NOT NULL,

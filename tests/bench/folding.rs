@@ -29,6 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_mins(10);
 
 const APPLIED: &str = "SELECT sum(applied)::bigint FROM keepsake.checkpoint WHERE projection = 'interaction'";
+/// A publisher that works through the same commits for the first time would have its part of the cores.
+const NO_ERRANDS: (&str, &str) = ("KEEPSAKE_ERRANDS", "0");
 const LANES: &str = "SELECT count(*)::smallint FROM keepsake.lane";
 /// A worker that was killed would keep its part of the lanes for the seconds its lease still runs.
 const FORGET_WORKERS: &str = "DELETE FROM keepsake.worker";
@@ -73,7 +75,7 @@ impl Folding {
 
     /// Folds all there is.
     pub(crate) async fn catch_up(&mut self, progress: &Progress) -> anyhow::Result<()> {
-        self.site.start_folding().await;
+        self.site.start_folding_with(&[NO_ERRANDS]).await;
         let folded = self.site.everything_is_folded(progress).await;
         self.end_worker().await?;
         folded
@@ -108,7 +110,7 @@ impl Folding {
         let span = Span::new(self.applied().await?, commits);
         let Self { site, admin } = self;
         let watching = tokio::time::timeout(PATIENCE, watch(admin, span));
-        let (rate, ()) = tokio::join!(watching, site.start_folding());
+        let (rate, ()) = tokio::join!(watching, site.start_folding_with(&[NO_ERRANDS]));
         self.end_worker().await?;
         rate.with_context(|| format!("{commits} commits were not folded"))?
     }
@@ -116,7 +118,8 @@ impl Folding {
     /// Seconds of processor time a new worker spends, from its start until everything is folded.
     pub(crate) async fn cpu_seconds(&mut self, settings: &[(&str, &str)], progress: &Progress) -> anyhow::Result<f64> {
         self.tidy().await?;
-        self.site.start_folding_with(settings).await;
+        let settings: Vec<_> = settings.iter().copied().chain([NO_ERRANDS]).collect();
+        self.site.start_folding_with(&settings).await;
         let folded = self.site.everything_is_folded(progress).await;
         let seconds = cpu::seconds(self.site.worker());
         self.end_worker().await?;
@@ -127,7 +130,7 @@ impl Folding {
     pub(crate) async fn busy_seconds(&mut self, progress: &Progress) -> anyhow::Result<f64> {
         self.tidy().await?;
         let before = cpu::busy_seconds()?;
-        self.site.start_folding().await;
+        self.site.start_folding_with(&[NO_ERRANDS]).await;
         let folded = self.site.everything_is_folded(progress).await;
         let spent = cpu::busy_seconds()? - before;
         self.end_worker().await?;

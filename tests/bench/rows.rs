@@ -10,6 +10,7 @@ mod intake;
 mod lag;
 mod old;
 mod open;
+mod publish;
 
 use crate::bench::{Bench, ROUNDS};
 use crate::field::Field;
@@ -50,10 +51,11 @@ pub(crate) enum Own {
     HttpFolded,
     Old,
     Lag,
+    PublishLag,
     Growth(Doing),
 }
 
-pub(crate) const ROWS: [Spec; 24] = [
+pub(crate) const ROWS: [Spec; 26] = [
     closed("command.c1", 1, 1, Limit::Singles, limit(0.85)),
     closed("command.c16", 1, 16, Limit::Singles, relay_and_raw(0.80, 0.80)),
     closed("command.c64", 1, 64, Limit::Singles, relay_and_raw(0.80, 1.5)),
@@ -75,9 +77,11 @@ pub(crate) const ROWS: [Spec; 24] = [
     other("projection.lanes2", Kind::Anew(Anew::Lanes), Must::NOTHING),
     other("projection.proof_cost", Kind::Anew(Anew::ProofCost), at_most(1.03)),
     other("projection.poisoned", Kind::Anew(Anew::Poisoned), at_most(1.05)),
+    other("rebuild.live", Kind::Anew(Anew::Live), at_most(1.5)),
     other("projection.growth", Kind::Own(Own::Growth(Doing::AsMany)), limit(0.8)),
     other("projection.growth.all", Kind::Own(Own::Growth(Doing::Everybody)), Must::NOTHING),
     other("lag", Kind::Own(Own::Lag), p50_and_p99(1.5, 2.0)),
+    other("publish.lag", Kind::Own(Own::PublishLag), Must { missing_at_most: Some(0), ..Must::NOTHING }),
 ];
 
 const fn closed(name: &'static str, servers: usize, callers: usize, raw: Limit, must: Must) -> Spec {
@@ -121,8 +125,8 @@ impl Spec {
     pub(crate) fn measurements(&self) -> usize {
         match self.kind {
             Kind::Closed(_) => ROUNDS * 3,
+            Kind::Hot | Kind::Open | Kind::Intake | Kind::Cold(_) | Kind::Own(Own::PublishLag) => ROUNDS,
             Kind::Http | Kind::Own(_) => ROUNDS * 2,
-            Kind::Hot | Kind::Open | Kind::Intake | Kind::Cold(_) => ROUNDS,
             Kind::Anew(anew) => anew.measurements(),
         }
     }
@@ -150,6 +154,7 @@ pub(crate) async fn measure(bench: &mut Bench, wanted: &[&Spec]) -> anyhow::Resu
             Own::HttpFolded => http::measure_folded(bench, spec).await?,
             Own::Old => old::measure(bench, spec).await?,
             Own::Lag => lag::measure(bench, spec).await?,
+            Own::PublishLag => publish::measure(bench, spec).await?,
             Own::Growth(doing) => growth::measure(bench, spec, doing).await?,
         };
         bench.finish(row.held_to(spec.must))?;

@@ -117,6 +117,12 @@ impl Site {
         self.processes.start_one_with(Service::Projections, settings).await;
     }
 
+    /// Starts query-service; the address it listens at.
+    pub(crate) async fn start_query_service(&mut self) -> String {
+        self.processes.start_one(Service::Query).await;
+        self.processes.url(Service::Query).replace("http://", "")
+    }
+
     pub(crate) async fn stop_folding(&mut self) {
         self.processes.kill(Service::Projections).await;
     }
@@ -134,18 +140,29 @@ impl Site {
     /// Waits until the read models hold every commit there is.
     pub(crate) async fn everything_is_folded(&self, progress: &Progress) -> anyhow::Result<()> {
         const FOLDED: &str = "SELECT min(position) FROM keepsake.progress";
+        self.reached(FOLDED, "folding the read models", progress).await
+    }
+
+    /// Waits until everything there is was told to others.
+    pub(crate) async fn everything_is_published(&self, progress: &Progress) -> anyhow::Result<()> {
+        const PUBLISHED: &str = "SELECT COALESCE(max(position), 0) FROM keepsake.errand WHERE name = 'publisher'";
+        self.reached(PUBLISHED, "publishing", progress).await
+    }
+
+    /// Waits until what is asked for is the position of the log's last commit now.
+    async fn reached(&self, question: &str, what: &str, progress: &Progress) -> anyhow::Result<()> {
         let database = self.read_admin().await;
         let last = self.last_position().await?;
-        let filling = progress.filling("folding the read models", last);
+        let filling = progress.filling(what, last);
         let (mut tick, began) = (tokio::time::interval(LOOK_EVERY), Instant::now());
         loop {
             tick.tick().await;
-            let folded = database.query_one(FOLDED, &[]).await?.try_get::<_, i64>(0)?.cast_unsigned();
+            let folded = database.query_one(question, &[]).await?.try_get::<_, i64>(0)?.cast_unsigned();
             filling.done().store(folded.min(last), Ordering::Relaxed);
             if folded >= last {
                 return Ok(());
             }
-            ensure!(began.elapsed() < PATIENCE, "the read models have come to {folded} of {last} only");
+            ensure!(began.elapsed() < PATIENCE, "{what} has come to {folded} of {last} only");
         }
     }
 

@@ -1,7 +1,7 @@
 //! A way to Postgres that now and then loses the answer to a COMMIT.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -9,11 +9,18 @@ use tokio::task::JoinSet;
 
 const COMMIT: &[u8] = b"COMMIT\0";
 
-/// Passes everything on, and cuts the connection behind every so-manieth COMMIT: sent, and never answered.
+/// Passes everything on, and once told to cuts the connection behind every so-manieth COMMIT: sent, and never answered.
 pub struct Cutter {
     port: u16,
-    cuts: Arc<AtomicU64>,
+    scissors: Arc<Scissors>,
     _connections: JoinSet<()>,
+}
+
+struct Scissors {
+    every: u64,
+    open: AtomicBool,
+    commits: AtomicU64,
+    cuts: AtomicU64,
 }
 
 impl Cutter {
@@ -21,18 +28,19 @@ impl Cutter {
     pub async fn start(upstream: String, every: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let (commits, cuts) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let mut connections = JoinSet::new();
-        let counted = Arc::clone(&cuts);
+        let (open, commits, cuts) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+        let scissors = Arc::new(Scissors { every, open, commits, cuts });
+        let of_all = Arc::clone(&scissors);
         connections.spawn(async move {
             let mut open = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 let Ok(server) = TcpStream::connect(&upstream).await else { continue };
-                let (commits, cuts) = (Arc::clone(&commits), Arc::clone(&counted));
-                open.spawn(async move { pass(client, server, every, &commits, &cuts).await });
+                let scissors = Arc::clone(&of_all);
+                open.spawn(async move { pass(client, server, &scissors).await });
             }
         });
-        Self { port, cuts, _connections: connections }
+        Self { port, scissors, _connections: connections }
     }
 
     /// The same URL through here.
@@ -42,13 +50,32 @@ impl Cutter {
         format!("{login}@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// From now on; who is cut off all the time is hardly ever ready.
+    pub fn begin(&self) {
+        self.scissors.open.store(true, Ordering::Relaxed);
+    }
+
+    pub fn end(&self) {
+        self.scissors.open.store(false, Ordering::Relaxed);
+    }
+
     /// COMMITs whose answer was lost.
     pub fn cuts(&self) -> u64 {
-        self.cuts.load(Ordering::Relaxed)
+        self.scissors.cuts.load(Ordering::Relaxed)
     }
 }
 
-async fn pass(mut client: TcpStream, mut server: TcpStream, every: u64, commits: &AtomicU64, cuts: &AtomicU64) {
+impl Scissors {
+    /// Whether the answer to this one is to be lost.
+    fn cut(&self) -> bool {
+        let is_open = self.open.load(Ordering::Relaxed);
+        let cuts = is_open && self.commits.fetch_add(1, Ordering::Relaxed) % self.every == self.every - 1;
+        self.cuts.fetch_add(cuts.into(), Ordering::Relaxed);
+        cuts
+    }
+}
+
+async fn pass(mut client: TcpStream, mut server: TcpStream, scissors: &Scissors) {
     let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {
         tokio::select! {
@@ -58,8 +85,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, every: u64, commits:
                     return;
                 }
                 let is_commit = asked[..bytes].windows(COMMIT.len()).any(|window| window == COMMIT);
-                if is_commit && commits.fetch_add(1, Ordering::Relaxed) % every == every - 1 {
-                    cuts.fetch_add(1, Ordering::Relaxed);
+                if is_commit && scissors.cut() {
                     return;
                 }
             }

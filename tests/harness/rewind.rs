@@ -4,8 +4,7 @@ use tokio_postgres::Client;
 
 const REWIND: &str = "
 WITH settled AS (
-  SELECT c.projection, c.pp, greatest(c.position, l.position) AS position
-  FROM keepsake.checkpoint c JOIN keepsake.lane l ON c.pp BETWEEN l.first_pp AND l.last_pp
+  SELECT generation, projection, pp, position FROM keepsake.generation_progress
 ), released AS (
   UPDATE keepsake.lane SET position = 0, epoch = nextval('keepsake.lane_epoch'), holder = NULL
 )
@@ -16,7 +15,18 @@ SET position = CASE WHEN c.projection = ANY ($1) THEN $2 ELSE s.position END,
     skipped = CASE WHEN c.projection = ANY ($1) AND $2 = 0 THEN 0 ELSE c.skipped END,
     proof = CASE WHEN c.projection = ANY ($1) AND $2 = 0 THEN '\\x00000000000000000000000000000000' ELSE c.proof END
 FROM settled s
-WHERE s.projection = c.projection AND s.pp = c.pp";
+WHERE s.generation = c.generation AND s.pp = c.pp";
+
+const TABLES: &str =
+    "SELECT schema_name || '.' || unnest(tables) FROM keepsake.generation WHERE projection = $1 AND state = 'live'";
+
+const TABLE: &str =
+    "SELECT schema_name || '.' || $1::text FROM keepsake.generation WHERE $1 = ANY (tables) AND state = 'live'";
+
+/// The table behind the view of this name: what an administrator would alter or damage.
+pub async fn table(admin: &Client, view: &str) -> String {
+    admin.query_one(TABLE, &[&view]).await.expect("a view of the read models").get(0)
+}
 
 /// Puts these read models to `position` and takes the lanes from whoever holds them; the proof is right only at 0.
 pub async fn rewind(admin: &Client, projections: &[&str], position: u64) {
@@ -26,8 +36,7 @@ pub async fn rewind(admin: &Client, projections: &[&str], position: u64) {
 /// Empties these read models' tables, so that they are folded from the first commit.
 pub async fn empty(admin: &Client, projections: &[&str]) {
     for projection in projections {
-        let tables = "SELECT unnest(tables) FROM keepsake.read_model WHERE name = $1";
-        for row in admin.query(tables, &[projection]).await.expect("the tables of a read model") {
+        for row in admin.query(TABLES, &[projection]).await.expect("the tables of a read model") {
             admin.batch_execute(&format!("TRUNCATE {}", row.get::<_, String>(0))).await.expect("empties");
         }
     }

@@ -7,12 +7,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use keepsake_cli::servers::port;
+use projection_workers::policy::Policy;
 use runtime::Running;
 use runtime::config::Env;
 use runtime::http_client::HttpClient;
 use tokio::process::{Child, Command};
 
-use super::{World, eventually, keepsake};
+use super::wait::until;
+use super::{World, keepsake};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
@@ -56,6 +58,12 @@ pub async fn command(world: &World) -> Running {
 pub async fn command_with(world: &World, settings: &[(&str, String)]) -> Running {
     let config = command_service::Config::from_env(environment(world, Service::Command, settings)).expect("complete");
     command_service::start(config).await.expect("command-service starts")
+}
+
+/// One more process of projection-workers, as it were, with these policies.
+pub async fn workers_with(world: &World, policies: &[&'static dyn Policy]) -> Running {
+    let config = projection_workers::Config::from_env(environment(world, Service::Projections, &[])).expect("complete");
+    projection_workers::start_with(config, policies).await.expect("projection-workers starts")
 }
 
 impl InProcess {
@@ -163,22 +171,34 @@ pub(super) async fn start<'a>(
     log: &Path,
     url: &str,
 ) -> Child {
-    let log = File::options().create(true).append(true).open(log).expect("a log");
-    let child = Command::new(keepsake())
+    let file = File::options().create(true).append(true).open(log).expect("a log");
+    let mut child = Command::new(keepsake())
         .args(["serve", service.name()])
         .envs(environment)
         .stdin(Stdio::null())
-        .stdout(log.try_clone().expect("a log"))
-        .stderr(log)
+        .stdout(file.try_clone().expect("a log"))
+        .stderr(file)
         .kill_on_drop(true)
         .spawn()
         .expect("starts");
     let (http, url) = (HttpClient::new(Duration::from_secs(5)), format!("{url}/healthz/ready"));
-    eventually(&format!("{} is ready", service.name()), async || {
-        http.get(&url, &[]).await.is_ok_and(|answer| answer.status.is_success()).then_some(())
-    })
-    .await;
-    child
+    let mut answered = String::new();
+    let ready = async || {
+        let answer = http.get(&url, &[]).await.map_err(|error| error.to_string());
+        let ready = answer.as_ref().is_ok_and(|answer| answer.status.is_success());
+        answered = format!("{answer:?}");
+        let ended = child.try_wait().expect("it is ours");
+        (ready || ended.is_some()).then_some(ended)
+    };
+    match until(Duration::from_mins(1), ready).await {
+        Some(None) => child,
+        ended => {
+            let logged = std::fs::read_to_string(log).unwrap_or_default();
+            let last: Vec<&str> = logged.lines().rev().take(20).collect();
+            let last: Vec<&str> = last.into_iter().rev().collect();
+            panic!("{} is not ready ({ended:?}): {answered}\n{}", service.name(), last.join("\n"))
+        }
+    }
 }
 
 /// A port that was free a moment ago; the service keeps it over restarts, so it is none that an outgoing connection gets.

@@ -11,13 +11,18 @@ pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> 
 }
 
 /// The same for work that is long by nature.
-pub async fn eventually_within<T>(deadline: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually_within<T>(deadline: Duration, what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    until(deadline, look).await.unwrap_or_else(|| panic!("waited {deadline:?} in vain: {what}"))
+}
+
+/// What `look` finds before the deadline.
+pub(super) async fn until<T>(deadline: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let give_up = Instant::now() + deadline;
     loop {
-        if let Some(found) = look().await {
+        let found = look().await;
+        if found.is_some() || Instant::now() >= give_up {
             return found;
         }
-        assert!(Instant::now() < give_up, "waited {deadline:?} in vain: {what}");
         tokio::time::sleep(BETWEEN_LOOKS).await;
     }
 }

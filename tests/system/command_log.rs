@@ -1,7 +1,7 @@
 //! A command of long ago is answered as it was then: the owner's state knows that it may be old, the command log where it is.
 
 use futures_util::{StreamExt as _, stream};
-use keepsake_tests::harness::{Client, InProcess, World, rewind, services};
+use keepsake_tests::harness::{Client, InProcess, World, rewind, services, table, until_folded};
 use proto::Reply;
 use tokio_postgres::Client as Postgres;
 
@@ -54,7 +54,7 @@ async fn the_command_log_of_another_log_is_not_believed() {
     services.stop().await;
     let command = services::command(&world).await;
     let ours: String = admin.query_one("SELECT log_id FROM keepsake.log", &[]).await.expect("a log").get(0);
-    let emptied = "TRUNCATE read.command_log; UPDATE keepsake.log SET log_id = 'another'";
+    let emptied = "DELETE FROM read.command_log; UPDATE keepsake.log SET log_id = 'another'";
     admin.batch_execute(emptied).await.expect("updates");
     assert_eq!(client.refused("interactions.record", Some("c-0"), RECORD).await, "idempotency_unavailable");
     rewind::rewind(&admin, &["command_log"], 0).await;
@@ -94,6 +94,28 @@ async fn what_the_command_log_has_not_folded_yet_is_found_in_the_log() {
     let command = services::command(&world).await;
     for number in [0, 20, 21, 40] {
         assert_eq!(record(&client, number).await, as_it_was(&replies[number]), "{number}");
+    }
+    command.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_whose_commit_is_parked_is_answered_as_it_was_all_the_same() {
+    let world = World::start().await;
+    let services = InProcess::start(&world).await;
+    let client = Client::new(&world, &services.query.url(), "demo").await;
+    let admin = world.database.connect(&world.database.read_admin).await;
+    let refused = schema::command_hash("c-0").cast_signed();
+    let refuse = format!("ADD CONSTRAINT refused CHECK (command <> {refused}) NOT VALID");
+    let refuse = format!("ALTER TABLE {} {refuse}", table(&admin, "command_log").await);
+    admin.batch_execute(&refuse).await.expect("alters");
+    let (replies, admin) = a_long_past(&world, &client).await;
+    until_folded(&world, &client).await;
+    let parked = "SELECT position FROM keepsake.parked_commit WHERE projection = 'command_log'";
+    assert_eq!(admin.query(parked, &[]).await.expect("asks").len(), COMMANDS);
+    services.command.stop().await.expect("stops");
+    let command = services::command(&world).await;
+    for number in [0, 1, COMMANDS - 1] {
+        assert_eq!(record(&client, number).await, as_it_was(&replies[number]));
     }
     command.stop().await.expect("stops");
 }

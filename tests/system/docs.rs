@@ -15,7 +15,7 @@ use system::System;
 
 /// Stands before each block whose lines are run.
 const CHECKED: &str = "<!-- checked: every line of this block is run by a test -->";
-const WITH_COMMANDS: [&str; 3] = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"];
+const WITH_COMMANDS: [&str; 4] = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/published-events.md"];
 const WITH_LINKS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
 /// curl takes an HTTP error for a success unless it is told otherwise.
 const STRICT_CURL: &str = "curl() { command curl --fail-with-body \"$@\"; }\n";

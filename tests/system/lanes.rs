@@ -2,7 +2,7 @@
 
 pub(crate) mod settled;
 
-use keepsake_tests::harness::{Client, Cutter, Processes, Service, Workers, World, eventually};
+use keepsake_tests::harness::{Client, Cutter, Processes, Service, Workers, World, eventually, table};
 
 use crate::faults::load::Load;
 use settled::settled;
@@ -47,12 +47,13 @@ async fn no_row_is_lost_or_doubled_when_workers_are_killed_in_any_step() {
         match kill % 3 {
             // With its rows written and the transaction not committed: another one waits for this table.
             0 => {
+                let table = table(&admin, "command_log").await;
                 let transaction = admin.transaction().await.expect("begins");
-                transaction.batch_execute("LOCK TABLE read.command_log IN SHARE MODE").await.expect("locks");
+                transaction.batch_execute(&format!("LOCK TABLE {table} IN SHARE MODE")).await.expect("locks");
                 eventually("a worker is in the middle of a transaction", async || {
                     let waits =
-                        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'read.command_log'::regclass";
-                    (transaction.query_one(waits, &[]).await.expect("asks").get::<_, i64>(0) > 0).then_some(())
+                        format!("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass");
+                    (transaction.query_one(&waits, &[]).await.expect("asks").get::<_, i64>(0) > 0).then_some(())
                 })
                 .await;
                 workers.kill(which).await;
@@ -125,9 +126,11 @@ async fn no_row_is_lost_or_doubled_when_the_answer_to_a_commit_is_lost() {
     let cutter = Cutter::start(host.to_owned(), 9).await;
     let settings = [("KEEPSAKE_DATABASE_URL", cutter.url(&world.database.writer))];
     let workers = Workers::start_with(&world, 2, &settings).await;
-    while cutter.cuts() < 4 {
+    cutter.begin();
+    while cutter.cuts() < 8 {
         load.until_further(BETWEEN).await;
     }
+    cutter.end();
     settled(&world, &client, load, &workers).await;
 }
 

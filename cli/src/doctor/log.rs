@@ -1,6 +1,6 @@
 //! The log: is it there, which server keeps it, what does an acknowledgement survive.
 
-use event_log::{durability, intake, stream};
+use event_log::{durability, intake, published, stream};
 
 use super::Finding;
 
@@ -29,6 +29,10 @@ pub(super) async fn examine(url: &str, monitors: &[String], findings: &mut Vec<F
                 }
                 Ok(intake) => Finding::good("intake", format!("commands waiting: {}", intake.waiting)),
                 Err(error) => Finding::bad("intake", error.to_string()),
+            });
+            findings.push(match published::info(&client).await {
+                Ok(published) => Finding::good("published", format!("events of the last 7 days: {}", published.events)),
+                Err(error) => Finding::bad("published", error.to_string()),
             });
             Some(info.last_position)
         }

@@ -9,8 +9,8 @@ use anyhow::Context as _;
 
 use super::Summary;
 use super::checkpoint::{Answer, Checkpoint};
-use super::progress::Progress;
 use super::rejects::Rejects;
+use crate::progress::Progress;
 
 pub(super) struct Tally(Mutex<Inner>);
 

@@ -11,9 +11,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 const ASK: &str = "
 -- ask_for_parking_act()
-INSERT INTO keepsake.parking_request (tenant, owner, projection, pp, act, actor, reason, position)
-SELECT tenant, owner, projection, pp, $4, $5, $6, $7 FROM keepsake.parked_guest
-WHERE tenant = $1 AND owner = $2 AND projection = $3
+INSERT INTO keepsake.parking_request (tenant, owner, projection, generation, pp, act, actor, reason, position)
+SELECT tenant, owner, projection, generation, pp, $4, $5, $6, $7 FROM keepsake.parked_guest
+WHERE tenant = $1 AND owner = $2 AND generation = $3
 RETURNING request";
 
 const OUTCOME: &str = "
@@ -50,7 +50,7 @@ pub(super) async fn ask(
         Act::Skip => "skip",
     };
     let row = client
-        .query_opt(ASK, &[&guest.tenant, &guest.owner, &guest.projection, &act, &actor, &reason, &guest.position])
+        .query_opt(ASK, &[&guest.tenant, &guest.owner, &guest.generation, &act, &actor, &reason, &guest.position])
         .await?;
     Ok(row.map(|row| row.try_get("request")).transpose()?)
 }

@@ -2,11 +2,14 @@
 
 use std::env;
 
+use runtime::config::Secret;
+
 use super::databases::DatabaseUrl;
 use super::endpoints::{DEMO_TENANT, DEMO_TOKEN};
 use super::services::{Service, Surroundings};
 use super::stack::Stack;
 use super::{Console, Endpoints, MigrateOptions, RunFolder, UpArgs, secrets};
+use crate::rebuild;
 use crate::servers::{Nats, NatsOptions, Postgres, PostgresOptions, Tools, external, own_executable, port};
 
 /// The port newcomers read in the documentation.
@@ -36,6 +39,7 @@ pub(super) async fn everything(
     };
     let command_url = serve(&Service::command_service(&around)?, &around, console, stack).await?;
     let workers_url = serve(&Service::projection_workers(&around)?, &around, console, stack).await?;
+    take_over(&databases, &nats_url, console).await?;
     let query = Service::query_service(&around, query_port, &command_url)?;
     let query_url = serve(&query, &around, console, stack).await?;
     Ok(Endpoints {
@@ -52,6 +56,18 @@ pub(super) async fn everything(
         tenant: DEMO_TENANT.to_owned(),
         token: DEMO_TOKEN.to_owned(),
     })
+}
+
+/// An earlier version made some of the read models: its workers are gone, so this one's take their place before anybody reads.
+async fn take_over(databases: &MigrateOptions, nats_url: &str, console: &Console) -> anyhow::Result<()> {
+    let (admin, writer) = (databases.read_models_url()?, databases.login_url("keepsake_writer_login")?);
+    let outdated = rebuild::outdated(&Secret::new(writer.clone())).await?;
+    for projection in outdated {
+        let step = console.step(&format!("folding {projection} anew: another version made it"));
+        rebuild::take_over(&Secret::new(admin.clone()), &Secret::new(writer.clone()), nats_url, &projection).await?;
+        step.done(&format!("{projection} is folded anew"));
+    }
+    Ok(())
 }
 
 /// The client's and the monitoring URL.

@@ -19,9 +19,9 @@ pub(super) struct Again {
 }
 
 /// Folds the commits at these positions, up to the first that cannot be folded.
-pub(super) async fn fold(site: &Site, request: &Request, projection: usize, positions: &[i64]) -> Result<Again, Fault> {
+pub(super) async fn fold(site: &Site, request: &Request, positions: &[i64]) -> Result<Again, Fault> {
     let (commits, stopped) = opened(site, request, positions).await?;
-    let empty = projections::ALL[projection].empty;
+    let empty = projections::ALL[request.projection].empty;
     let mut batch = empty();
     for (number, commit) in commits.iter().enumerate() {
         if let Err(reason) = batch.fold(commit) {

@@ -30,7 +30,8 @@ impl Collector for Figures {
         let mut scrape = Scrape { encoder, numbers: &self.0, lanes: self.0.held(), now: clock::now() };
         scrape.projections()?;
         scrape.lanes()?;
-        scrape.sampler()
+        scrape.sampler()?;
+        scrape.errands()
     }
 }
 
@@ -68,7 +69,7 @@ impl Scrape<'_, '_> {
 
     fn lanes(&mut self) -> fmt::Result {
         let help = "Virtual partitions of this lane, which this process holds.";
-        self.by_lane("lane_held", help, |lane| lane.partitions.len())?;
+        self.by_lane("lane_held", help, |lane| lane.place.partitions.len())?;
         self.by_lane("lane_epoch", "How often the lane was taken over.", |lane| lane.epoch)?;
         let help = "Commits applied in one transaction.";
         self.histograms("lane_batch_commits", None, help, |lane| &lane.batch_commits)?;
@@ -86,6 +87,30 @@ impl Scrape<'_, '_> {
         Ok(())
     }
 
+    fn errands(&mut self) -> fmt::Result {
+        let (each, head) = (self.numbers.errands.each(), lock(&self.numbers.ends).head());
+        let help = "Position in the log up to which an errand was done when this process had it last.";
+        let mut family = self.encoder.encode_descriptor("errand_position", help, None, MetricType::Gauge)?;
+        for (errand, told) in &each {
+            let Some(position) = told.position else { continue };
+            family.encode_family(&[("errand", errand.as_str())])?.encode_gauge(&position)?;
+        }
+        let help = "Positions from there to the end of the log.";
+        let mut family = self.encoder.encode_descriptor("errand_lag_commits", help, None, MetricType::Gauge)?;
+        for (errand, told) in &each {
+            let Some(lag) = head.zip(told.position).map(|(head, position)| head.saturating_sub(position)) else {
+                continue;
+            };
+            family.encode_family(&[("errand", errand.as_str())])?.encode_gauge(&lag)?;
+        }
+        let help = "Published events and commands of an errand that their stream keeps, sent by this process.";
+        let mut family = self.encoder.encode_descriptor("errand_messages", help, None, MetricType::Counter)?;
+        for (errand, told) in &each {
+            ConstCounter::new(told.sent).encode(family.encode_family(&[("errand", errand.as_str())])?)?;
+        }
+        Ok(())
+    }
+
     fn by_partition<N: EncodeGaugeValue>(
         &mut self,
         name: &str,
@@ -95,8 +120,8 @@ impl Scrape<'_, '_> {
     ) -> fmt::Result {
         let mut family = self.encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
         for (projection, kind) in projections::ALL.iter().enumerate() {
-            for lane in &self.lanes {
-                for pp in lane.partitions.clone() {
+            for lane in self.lanes.iter().filter(|lane| lane.place.projections.contains(&projection)) {
+                for pp in lane.place.partitions.clone() {
                     let Some(number) = of(lane, projection, pp) else { continue };
                     let labels = [("projection", kind.name), ("pp", &format!("{pp:02}"))];
                     family.encode_family(&labels)?.encode_gauge(&number)?;
@@ -112,7 +137,10 @@ impl Scrape<'_, '_> {
         for (projection, kind) in projections::ALL.iter().enumerate() {
             for pp in 0..u32::from(PARTITIONS) {
                 let count = counts.get(projection, pp).unwrap_or_default();
-                if count == 0 && !self.lanes.iter().any(|lane| lane.partitions.contains(&pp)) {
+                let is_held = |lane: &Arc<Lane>| {
+                    lane.place.partitions.contains(&pp) && lane.place.projections.contains(&projection)
+                };
+                if count == 0 && !self.lanes.iter().any(is_held) {
                     continue;
                 }
                 let labels = [("projection", kind.name), ("pp", &format!("{pp:02}"))];
@@ -125,7 +153,7 @@ impl Scrape<'_, '_> {
     fn by_lane<N: EncodeGaugeValue>(&mut self, name: &str, help: &str, of: impl Fn(&Lane) -> N) -> fmt::Result {
         let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for lane in &self.lanes {
-            family.encode_family(&[("lane", lane.label())])?.encode_gauge(&of(lane))?;
+            family.encode_family(&lane.labels())?.encode_gauge(&of(lane))?;
         }
         Ok(())
     }
@@ -139,7 +167,7 @@ impl Scrape<'_, '_> {
     ) -> fmt::Result {
         let mut family = self.encoder.encode_descriptor(name, help, unit, MetricType::Histogram)?;
         for lane in &self.lanes {
-            of(lane).encode(family.encode_family(&[("lane", lane.label())])?)?;
+            of(lane).encode(family.encode_family(&lane.labels())?)?;
         }
         Ok(())
     }

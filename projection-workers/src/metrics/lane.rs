@@ -23,7 +23,7 @@ pub(crate) struct LaneMetrics {
 /// A lane as a scrape sees it.
 #[derive(Debug)]
 pub(super) struct Lane {
-    pub(super) partitions: Range<u32>,
+    pub(super) place: Place,
     pub(super) epoch: i64,
     pub(super) batch_commits: Histogram,
     pub(super) apply_seconds: Histogram,
@@ -31,10 +31,19 @@ pub(super) struct Lane {
     not_before: AtomicI64,
 }
 
+/// Which part of the read models a lane is.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) track: i64,
+    pub(super) partitions: Range<u32>,
+    /// Those whose rows are read.
+    pub(super) projections: Vec<usize>,
+}
+
 impl LaneMetrics {
-    pub(super) fn new(numbers: Arc<Numbers>, partitions: Range<u32>, epoch: i64) -> Self {
+    pub(super) fn new(numbers: Arc<Numbers>, place: Place, epoch: i64) -> Self {
         let lane = Arc::new(Lane {
-            partitions,
+            place,
             epoch,
             batch_commits: Histogram::new(exponential_buckets(1.0, 2.0, 14)),
             apply_seconds: Histogram::new(APPLY_SECONDS),
@@ -73,9 +82,10 @@ impl LaneMetrics {
 }
 
 impl Lane {
-    /// First and last partition: `00-15`.
-    pub(super) fn label(&self) -> String {
-        format!("{:02}-{:02}", self.partitions.start, self.partitions.end.saturating_sub(1))
+    /// First and last partition, as in `00-15`, and the track.
+    pub(super) fn labels(&self) -> [(&'static str, String); 2] {
+        let Place { track, partitions: Range { start, end }, .. } = &self.place;
+        [("lane", format!("{start:02}-{:02}", end.saturating_sub(1))), ("track", track.to_string())]
     }
 
     pub(super) fn not_before(&self) -> Option<DateTime<Utc>> {
@@ -84,6 +94,7 @@ impl Lane {
     }
 
     pub(super) fn overlaps(&self, other: &Self) -> bool {
-        self.partitions.start < other.partitions.end && other.partitions.start < self.partitions.end
+        let (own, others) = (&self.place.partitions, &other.place.partitions);
+        self.place.track == other.place.track && own.start < others.end && others.start < own.end
     }
 }

@@ -41,11 +41,9 @@ impl Table {
         (number != UNKNOWN).then_some(number)
     }
 
-    /// Makes a partition unknown to every projection.
-    pub(super) fn forget(&self, pp: u32) {
-        for projection in 0..self.0.len() {
-            self.set(projection, pp, UNKNOWN);
-        }
+    /// Makes it unknown again.
+    pub(super) fn forget(&self, projection: usize, pp: u32) {
+        self.set(projection, pp, UNKNOWN);
     }
 
     fn cell(&self, projection: usize, pp: u32) -> Option<&AtomicU64> {

@@ -44,7 +44,8 @@ fn scrape(registry: &Registry) -> Scraped {
 fn a_lane_tells_what_it_was_told_and_its_lag() {
     let (registry, metrics) = registered();
     metrics.log_ends(100, clock::now());
-    let lane = metrics.lane(Lane { first_pp: 0, last_pp: 15, epoch: 7 });
+    let lane =
+        metrics.lane(Lane { track: 1, first_pp: 0, last_pp: 15, epoch: 7 }, (0..projections::ALL.len()).collect());
     lane.position(TENANT, 3, 60);
     lane.position(TENANT, 15, 100);
     lane.applied(TENANT, 3, 5);
@@ -67,12 +68,12 @@ fn a_lane_tells_what_it_was_told_and_its_lag() {
     assert!((600.0..660.0).contains(&lag), "as old as what came before it at most: {lag}");
     assert_eq!(scraped.of("projection_lag_seconds", "15"), Some(0.0));
     assert_eq!(scraped.of("projection_lag_commits", "15"), Some(0.0));
-    assert_eq!(scraped.at(r#"lane_held{lane="00-15"}"#), Some(16.0));
-    assert_eq!(scraped.at(r#"lane_epoch{lane="00-15"}"#), Some(7.0));
-    assert_eq!(scraped.at(r#"lane_batch_commits_bucket{le="4.0",lane="00-15"}"#), Some(0.0));
-    assert_eq!(scraped.at(r#"lane_batch_commits_bucket{le="8.0",lane="00-15"}"#), Some(1.0));
-    assert_eq!(scraped.at(r#"lane_batch_commits_bucket{le="8192.0",lane="00-15"}"#), Some(1.0));
-    assert_eq!(scraped.at(r#"lane_apply_seconds_sum{lane="00-15"}"#), Some(0.02));
+    assert_eq!(scraped.at(r#"lane_held{lane="00-15",track="1"}"#), Some(16.0));
+    assert_eq!(scraped.at(r#"lane_epoch{lane="00-15",track="1"}"#), Some(7.0));
+    assert_eq!(scraped.at(r#"lane_batch_commits_bucket{le="4.0",lane="00-15",track="1"}"#), Some(0.0));
+    assert_eq!(scraped.at(r#"lane_batch_commits_bucket{le="8.0",lane="00-15",track="1"}"#), Some(1.0));
+    assert_eq!(scraped.at(r#"lane_batch_commits_bucket{le="8192.0",lane="00-15",track="1"}"#), Some(1.0));
+    assert_eq!(scraped.at(r#"lane_apply_seconds_sum{lane="00-15",track="1"}"#), Some(0.02));
     assert_eq!(scraped.at(r#"sampler_checks_total{result="different"}"#), Some(2.0));
     assert_eq!(scraped.at(r#"sampler_checks_total{result="undecided"}"#), Some(1.0));
 }
@@ -80,7 +81,8 @@ fn a_lane_tells_what_it_was_told_and_its_lag() {
 #[test]
 fn what_is_behind_is_no_older_than_the_last_look_that_did_not_show_it() {
     let (registry, metrics) = registered();
-    let lane = metrics.lane(Lane { first_pp: 0, last_pp: 63, epoch: 1 });
+    let lane =
+        metrics.lane(Lane { track: 1, first_pp: 0, last_pp: 63, epoch: 1 }, (0..projections::ALL.len()).collect());
     lane.position(TENANT, 0, 10);
     lane.flushed(1, Duration::ZERO, clock::now() - TimeDelta::hours(1));
     metrics.log_ends(10, clock::now() - TimeDelta::seconds(30));
@@ -93,7 +95,8 @@ fn what_is_behind_is_no_older_than_the_last_look_that_did_not_show_it() {
 #[test]
 fn a_lane_that_halts_on_its_first_batch_is_as_old_as_that() {
     let (registry, metrics) = registered();
-    let lane = metrics.lane(Lane { first_pp: 0, last_pp: 63, epoch: 1 });
+    let lane =
+        metrics.lane(Lane { track: 1, first_pp: 0, last_pp: 63, epoch: 1 }, (0..projections::ALL.len()).collect());
     lane.position(TENANT, 0, 10);
     metrics.log_ends(20, clock::now());
     assert_eq!(scrape(&registry).of("projection_lag_seconds", "00"), None, "nobody knows yet");
@@ -105,7 +108,8 @@ fn a_lane_that_halts_on_its_first_batch_is_as_old_as_that() {
 #[test]
 fn with_a_lane_its_series_disappear_but_no_count_does() {
     let (registry, metrics) = registered();
-    let lane = metrics.lane(Lane { first_pp: 0, last_pp: 31, epoch: 1 });
+    let lane =
+        metrics.lane(Lane { track: 1, first_pp: 0, last_pp: 31, epoch: 1 }, (0..projections::ALL.len()).collect());
     lane.position(TENANT, 3, 60);
     lane.applied(TENANT, 3, 5);
     metrics.found(TENANT, 3);
@@ -121,23 +125,43 @@ fn with_a_lane_its_series_disappear_but_no_count_does() {
 #[test]
 fn a_lane_taken_again_begins_anew_and_no_series_is_told_twice() {
     let (registry, metrics) = registered();
-    let former = metrics.lane(Lane { first_pp: 0, last_pp: 31, epoch: 1 });
+    let former =
+        metrics.lane(Lane { track: 1, first_pp: 0, last_pp: 31, epoch: 1 }, (0..projections::ALL.len()).collect());
     former.position(TENANT, 3, 60);
     former.position(IDENTITY, 40, 60);
-    let lane = metrics.lane(Lane { first_pp: 16, last_pp: 47, epoch: 2 });
+    let lane =
+        metrics.lane(Lane { track: 1, first_pp: 16, last_pp: 47, epoch: 2 }, (0..projections::ALL.len()).collect());
     lane.position(TENANT, 20, 70);
     let scraped = scrape(&registry);
     assert_eq!(scraped.of("projection_position", "03"), None, "it overlapped, so it is lost");
     assert_eq!(scraped.of("projection_position", "20"), Some(70.0));
-    assert_eq!(scraped.at(r#"lane_held{lane="00-31"}"#), None);
-    assert_eq!(scraped.at(r#"lane_held{lane="16-47"}"#), Some(32.0));
+    assert_eq!(scraped.at(r#"lane_held{lane="00-31",track="1"}"#), None);
+    assert_eq!(scraped.at(r#"lane_held{lane="16-47",track="1"}"#), Some(32.0));
 }
 
 #[test]
 fn what_is_out_of_range_is_passed_over() {
     let (registry, metrics) = registered();
-    let lane = metrics.lane(Lane { first_pp: 0, last_pp: 63, epoch: 1 });
+    let lane =
+        metrics.lane(Lane { track: 1, first_pp: 0, last_pp: 63, epoch: 1 }, (0..projections::ALL.len()).collect());
     lane.position(projections::ALL.len(), 0, 1);
     lane.position(TENANT, 64, 1);
     assert!(!scrape(&registry).0.keys().any(|series| series.starts_with("projection_position")));
+}
+
+#[test]
+fn an_errand_tells_how_far_it_is_and_what_it_sent() {
+    let (registry, metrics) = registered();
+    metrics.log_ends(30, clock::now());
+    metrics.errand_at("publisher", 10);
+    metrics.errand_sent("publisher", 3);
+    metrics.errand_sent("publisher", 4);
+    metrics.errand_sent("timers", 2);
+    let scraped = scrape(&registry);
+    let figure = |name: &str, errand: &str| scraped.at(&format!(r#"{name}{{errand="{errand}"}}"#));
+    assert_eq!(figure("errand_position", "publisher"), Some(10.0));
+    assert_eq!(figure("errand_lag_commits", "publisher"), Some(20.0));
+    assert_eq!(figure("errand_messages_total", "publisher"), Some(7.0));
+    assert_eq!(figure("errand_messages_total", "timers"), Some(2.0));
+    assert_eq!(figure("errand_lag_commits", "timers"), None, "a timer has no position");
 }

@@ -8,10 +8,9 @@ use proto::interactions::event::Kind as InteractionEvent;
 use proto::subject::{Owner, Tenant};
 use vault::OpenedEvent;
 
-use super::profile::object;
 use crate::error::{Fault, Unfoldable};
 use crate::open::{Opened, instant};
-use crate::projection::{Facets, Projection, by_key, column, write};
+use crate::projection::{Facets, Projection, by_key, column, object, write};
 
 /// A plain insert: were an event ever folded twice, its second row would be refused and seen.
 const INSERT: &str = "

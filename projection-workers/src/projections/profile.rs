@@ -12,7 +12,7 @@ use proto::interactions::event::Kind as InteractionEvent;
 
 use crate::error::{Fault, Unfoldable};
 use crate::open::{Opened, instant};
-use crate::projection::{Facets, Projection, column, write};
+use crate::projection::{Facets, Projection, column, object, write};
 
 /// LEAST and GREATEST pass over NULL. A time of registration says that the attributes are given, if only as empty.
 const UPSERT: &str = "
@@ -119,11 +119,6 @@ impl Projection for Profile {
         ];
         write::<Self>(connection, UPSERT, &columns, self.0.len()).await
     }
-}
-
-/// Events leave an empty JSON object out.
-pub(super) fn object(json: &str) -> &str {
-    if json.is_empty() { "{}" } else { json }
 }
 
 #[cfg(test)]

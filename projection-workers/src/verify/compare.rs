@@ -55,7 +55,7 @@ fn finding(table: &Table, row: &Row, secret: &[u8]) -> Result<Finding, Fault> {
     let text = |column: &str| known.get(column).and_then(Value::as_str).map(ToOwned::to_owned);
     Ok(Finding {
         projection: table.projection.clone(),
-        relation: table.live.clone(),
+        relation: table.relation(),
         tenant: text("tenant").unwrap_or_else(|| NOBODY.to_owned()),
         guest_id: table.owner.as_deref().and_then(text),
         pp: known.get("pp").and_then(Value::as_i64).and_then(|pp| pp.try_into().ok()).unwrap_or_default(),
@@ -66,21 +66,36 @@ fn finding(table: &Table, row: &Row, secret: &[u8]) -> Result<Finding, Fault> {
 }
 
 fn difference(live: Option<&Map<String, Value>>, again: Option<&Map<String, Value>>) -> String {
-    let (live, again) = match (live, again) {
-        (Some(live), Some(again)) => (live, again),
-        (None, _) => return "missing".to_owned(),
-        (_, None) => return "should not be there".to_owned(),
+    match (live, again) {
+        (Some(live), Some(again)) => columns_that_differ(live, again, Change::ShouldBe),
+        (None, _) => "missing".to_owned(),
+        (_, None) => "should not be there".to_owned(),
+    }
+}
+
+/// What the second of two rows is to the first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change {
+    ShouldBe,
+    Becomes,
+}
+
+/// Numbers are told as they are in both, and of other columns, which may be personal, only that they differ.
+pub(crate) fn columns_that_differ(one: &Map<String, Value>, other: &Map<String, Value>, change: Change) -> String {
+    let change = match change {
+        Change::ShouldBe => "should be",
+        Change::Becomes => "becomes",
     };
-    let of_column = |(column, should): (&String, &Value)| {
-        let is = live.get(column).unwrap_or(&Value::Null);
+    let of_column = |(column, then): (&String, &Value)| {
+        let is = one.get(column).unwrap_or(&Value::Null);
         let told = |value: &Value| value.is_number() || value.is_null();
-        match (is == should, told(is) && told(should)) {
+        match (is == then, told(is) && told(then)) {
             (true, _) => None,
-            (false, true) => Some(format!("{column} is {is}, should be {should}")),
+            (false, true) => Some(format!("{column} is {is}, {change} {then}")),
             (false, false) => Some(format!("{column} differs")),
         }
     };
-    let columns: Vec<_> = again.iter().filter_map(of_column).collect();
+    let columns: Vec<_> = other.iter().filter_map(of_column).collect();
     if columns.is_empty() { "a JSON text is written differently".to_owned() } else { columns.join("; ") }
 }
 

@@ -12,20 +12,20 @@ use crate::proof::{self, Proof};
 const LEDGER: &str = "
 -- ledger()
 SELECT c.projection, c.pp, p.position, c.applied + c.parked + c.skipped AS commits, c.proof, c.parked + c.skipped AS aside,
-       (SELECT count(*) FROM keepsake.parked_commit s WHERE s.projection = c.projection AND s.pp = c.pp AND s.position <= p.position) AS listed
-FROM keepsake.checkpoint c JOIN keepsake.progress p USING (projection, pp)
+       (SELECT count(*) FROM keepsake.parked_commit s WHERE s.generation = c.generation AND s.pp = c.pp AND s.position <= p.position) AS listed
+FROM keepsake.checkpoint c JOIN keepsake.progress p USING (generation, projection, pp)
 WHERE $1::text IS NULL OR c.projection = $1
 ORDER BY c.projection, c.pp";
 
 /// Not of a read model that was made anew meanwhile.
 const VERIFIED: &str = "
 -- note_verified()
-INSERT INTO keepsake.verified AS k (projection, pp, position)
-SELECT v.projection, v.pp, v.position
+INSERT INTO keepsake.verified AS k (projection, pp, position, generation)
+SELECT v.projection, v.pp, v.position, p.generation
 FROM UNNEST($1::text[], $2::smallint[], $3::bigint[]) AS v (projection, pp, position)
 JOIN keepsake.progress p ON p.projection = v.projection AND p.pp = v.pp AND p.position >= v.position
 ORDER BY 1, 2
-ON CONFLICT (projection, pp) DO UPDATE SET position = greatest(k.position, excluded.position)";
+ON CONFLICT (generation, pp) DO UPDATE SET position = greatest(k.position, excluded.position)";
 
 const CHECKPOINTS: &str = "keepsake.checkpoint";
 

@@ -11,7 +11,7 @@ use proto::subject::{LogSubject, PARTITIONS};
 use vault::Vault;
 
 use super::compare;
-use super::tables::{Table, shadowed};
+use super::tables::{self, Table, shadowed};
 use crate::error::{Fault, Unfolded};
 use crate::finding::{Extent, Finding};
 use crate::open::unpack;
@@ -27,7 +27,8 @@ SELECT projection, pp, position FROM keepsake.progress";
 
 const ASIDE: &str = "
 -- parked_and_skipped_commits()
-SELECT projection, position FROM keepsake.parked_commit";
+SELECT c.projection, c.position FROM keepsake.parked_commit c JOIN keepsake.generation g ON g.generation = c.generation
+WHERE g.state = 'live'";
 
 /// What the key of findings' row keys is derived for.
 const ROW_KEYS: &str = "projection-workers finding row key v1";
@@ -48,6 +49,9 @@ pub(crate) enum Whose {
 }
 
 pub(crate) struct Refolder {
+    pool: Pool,
+    /// This read model alone.
+    only: Option<String>,
     connection: ClientWrapper,
     tables: Vec<Table>,
     vault: Vault,
@@ -59,14 +63,19 @@ pub(crate) struct Refolder {
 impl Refolder {
     /// `only` this read model, or all.
     pub(crate) async fn start(pool: &Pool, vault: Vault, only: Option<&str>) -> Result<Self, Fault> {
-        let (connection, mut tables) = shadowed(pool).await?;
-        tables.retain(|table| only.is_none_or(|only| only == table.projection));
-        Ok(Self { connection, tables, vault, positions: Positions::default(), aside: HashSet::new() })
+        let (connection, tables) = shadowed(pool).await?;
+        let (pool, only) = (pool.clone(), only.map(ToOwned::to_owned));
+        Ok(Self { pool, only, connection, tables, vault, positions: Positions::default(), aside: HashSet::new() })
     }
 
     /// Takes the snapshot that is compared, and says up to where the log explains it: read it no less far.
     pub(crate) async fn begin(&mut self) -> Result<i64, Fault> {
         self.connection.batch_execute(BEGIN).await?;
+        while tables::tables(&self.connection).await? != self.tables {
+            // Others are live by now: a switch or a migration has been made.
+            (self.connection, self.tables) = shadowed(&self.pool).await?;
+            self.connection.batch_execute(BEGIN).await?;
+        }
         self.positions = positions(&self.connection).await?;
         self.aside = aside(&self.connection).await?;
         Ok(self.positions.furthest_of_all())
@@ -77,11 +86,15 @@ impl Refolder {
         self.fold(lives).await?;
         let secret = self.vault.derive(ROW_KEYS);
         let mut findings = Vec::new();
-        for table in &self.tables {
+        for table in self.compared() {
             findings.extend(compare::table(&self.connection, table, whose, &*secret).await?);
         }
         self.connection.batch_execute(COMMIT).await?;
         Ok(findings)
+    }
+
+    fn compared(&self) -> impl Iterator<Item = &Table> {
+        self.tables.iter().filter(|table| self.only.as_ref().is_none_or(|only| *only == table.projection))
     }
 
     /// Lets go of the snapshot.
@@ -116,7 +129,8 @@ impl Refolder {
             let facet =
                 opened.as_ref().map_or_else(|unopened| unopened.facet.as_deref(), |commit| Some(&*commit.facet));
             let has_it = |(number, kind): &(usize, &Kind)| {
-                facet.is_none_or(|facet| kind.facets.contain(facet))
+                self.tables.iter().any(|table| table.projection == kind.name)
+                    && facet.is_none_or(|facet| kind.facets.contain(facet))
                     && position <= positions.of(kind.name, pp)
                     && !self.aside.contains(&(*number, position))
             };
@@ -142,11 +156,12 @@ impl Refolder {
     /// What a check of `whose` looks at.
     pub(crate) fn extent(&self, whose: &Whose, found: &[Finding]) -> Extent {
         // Where more is wrong than is told, nothing that was told before is well only because it is not told now.
-        let is_told =
-            |table: &&Table| found.iter().filter(|finding| finding.relation == table.live).count() < compare::MOST;
+        let is_told = |table: &&Table| {
+            found.iter().filter(|finding| finding.relation == table.relation()).count() < compare::MOST
+        };
         let mut extent = Extent {
-            projections: self.tables.iter().map(|table| table.projection.clone()).collect(),
-            relations: self.tables.iter().filter(is_told).map(|table| table.live.clone()).collect(),
+            projections: self.compared().map(|table| table.projection.clone()).collect(),
+            relations: self.compared().filter(is_told).map(Table::relation).collect(),
             ..Extent::default()
         };
         match whose {

@@ -3,6 +3,7 @@
 use deadpool_postgres::{ClientWrapper, Object, Pool};
 
 use crate::error::Fault;
+use crate::projections::VERSIONS;
 
 /// Statements of projections name tables without a schema: here they can reach the shadows and nothing else.
 const SESSION: &str = "
@@ -11,20 +12,22 @@ SET idle_in_transaction_session_timeout = 0";
 
 const TABLES: &str = "
 -- tables_of_read_models()
-SELECT m.name AS projection, c.oid::regclass::text AS table, c.relname AS name,
+SELECT g.projection, g.generation, format('%I.%I', g.schema_name, c.relname) AS table, c.relname AS name,
        ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey)) AS key,
        (SELECT a.attname::text FROM pg_attribute a
         WHERE a.attrelid = c.oid AND a.attname IN ('guest_id', 'owner') AND NOT a.attisdropped
         ORDER BY a.attname LIMIT 1) AS owner
-FROM keepsake.read_model m
-JOIN pg_class c ON c.oid = ANY (m.tables::regclass[]::oid[])
+FROM keepsake.generation g
+JOIN pg_class c ON c.relnamespace = to_regnamespace(g.schema_name) AND c.relname = ANY (g.tables)
 JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
-ORDER BY m.name, c.relname";
+WHERE g.state = 'live' AND g.fingerprint = ANY ($1)
+ORDER BY g.projection, c.relname";
 
-/// One table of a read model.
-#[derive(Clone, Debug)]
+/// One table of a live generation that this binary can fold again.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Table {
     pub(super) projection: String,
+    generation: i32,
     /// Of the live one, with its schema.
     pub(super) live: String,
     /// Of its shadow.
@@ -32,6 +35,13 @@ pub(super) struct Table {
     pub(super) key: Vec<String>,
     /// The column that says whose the row is; None when it is about many.
     pub(super) owner: Option<String>,
+}
+
+impl Table {
+    /// As readers name it.
+    pub(super) fn relation(&self) -> String {
+        format!("read.{}", self.name)
+    }
 }
 
 /// A connection with an empty shadow of every table, emptied again at the end of every transaction.
@@ -50,11 +60,14 @@ pub(super) async fn shadowed(pool: &Pool) -> Result<(ClientWrapper, Vec<Table>),
     Ok((connection, tables))
 }
 
-async fn tables(connection: &ClientWrapper) -> Result<Vec<Table>, Fault> {
+/// Those that are live, of all read models this binary can fold.
+pub(super) async fn tables(connection: &ClientWrapper) -> Result<Vec<Table>, Fault> {
+    let fingerprints: Vec<&str> = VERSIONS.iter().map(|version| version.fingerprint.as_str()).collect();
     let mut tables = Vec::new();
-    for row in connection.query(TABLES, &[]).await? {
+    for row in connection.query(TABLES, &[&fingerprints]).await? {
         tables.push(Table {
             projection: row.try_get("projection")?,
+            generation: row.try_get("generation")?,
             live: row.try_get("table")?,
             name: row.try_get("name")?,
             key: row.try_get("key")?,

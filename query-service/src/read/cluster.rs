@@ -47,7 +47,8 @@ SELECT canonical_id, partitions,
        EXISTS (SELECT FROM read.tenant WHERE tenant = $1) AS tenant_known,
        (SELECT min(position)
         FROM keepsake.parked_guest
-        WHERE tenant = $1 AND projection = ANY ($3) AND ($2 = '' OR owner = ANY (members || ARRAY[$2, 'tenant']))) AS parked_from
+        WHERE tenant = $1 AND projection = ANY ($3) AND generation IN (SELECT generation FROM keepsake.generation WHERE state = 'live')
+          AND ($2 = '' OR owner = ANY (members || ARRAY[$2, 'tenant']))) AS parked_from
 FROM known";
 
 /// A relation `member (guest_id)` of everybody in the cluster: an item of FROM.

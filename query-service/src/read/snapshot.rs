@@ -6,6 +6,7 @@ use deadpool_postgres::{Object, Pool, Timeouts};
 use futures_util::future::{join_all, join5, try_join_all};
 use runtime::tenant::Tenant;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use crate::error::Fault;
@@ -20,9 +21,18 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// After this long Postgres is taken for gone; its own statement timeout is shorter.
 const DEADLINE: Duration = Duration::from_secs(6);
 
-// REPEATABLE READ: the position and the rows must come from one snapshot.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// REPEATABLE READ: the position and the rows must come from one snapshot. Names are looked up as they are now, snapshot or not, so
+/// the views are held before it is taken: a generation that becomes live meanwhile is read by the next transaction.
+fn begin(models: Models) -> String {
+    let views: Vec<_> = models.iter().chain(ALWAYS_READ).map(|model| format!("read.{model}")).collect();
+    let views = views.join(", ");
+    format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {views} IN ACCESS SHARE MODE")
+}
+
+/// By the question whose rows a read may show.
+const ALWAYS_READ: Models = &["identity", "tenant"];
 const COMMIT: &str = "COMMIT";
+const ROLLBACK: &str = "ROLLBACK";
 
 const SCOPE: &str = "
 -- scope()
@@ -86,8 +96,7 @@ pub(crate) async fn take<const N: usize>(
     queries: &[Query; N],
 ) -> Result<Snapshot<N>, Fault> {
     let (seen, rows) =
-        within_deadline(pool, async |connection| transaction(connection, tenant.as_str(), reach, queries).await)
-            .await?;
+        within_deadline(pool, async |connection| up_to_date(connection, tenant.as_str(), reach, queries).await).await?;
     if !seen.try_get("tenant_known")? {
         return Err(Fault::TenantUnknown);
     }
@@ -123,6 +132,23 @@ pub(crate) async fn ping(pool: &Pool) -> Result<(), Fault> {
     within_deadline(pool, async |connection| connection.batch_execute(PING).await).await
 }
 
+/// Where another generation became live since a statement was prepared, the types of its columns may be others, too.
+async fn up_to_date<const N: usize>(
+    connection: &Object,
+    tenant: &str,
+    reach: &Reach,
+    queries: &[Query; N],
+) -> Result<(Row, Vec<Vec<Row>>), tokio_postgres::Error> {
+    match transaction(connection, tenant, reach, queries).await {
+        Err(error) if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) => {
+            connection.batch_execute(ROLLBACK).await?;
+            connection.statement_cache.clear();
+            transaction(connection, tenant, reach, queries).await
+        }
+        done => done,
+    }
+}
+
 /// All statements leave in one write and are answered in one round trip: the futures are polled in this order, and the first
 /// poll of each puts its statement on the wire. If an earlier one fails, Postgres refuses the later ones.
 async fn transaction<const N: usize>(
@@ -135,9 +161,10 @@ async fn transaction<const N: usize>(
     let cluster = connection.prepare_cached(CLUSTER).await?;
     let prepared = try_join_all(queries.iter().map(|query| connection.prepare_cached(query.sql))).await?;
     let parameters: Vec<_> = queries.iter().map(Query::parameters).collect();
+    let opening = begin(reach.models);
     let rows = prepared.iter().zip(&parameters).map(|(statement, parameters)| connection.query(statement, parameters));
     let (begun, scoped, seen, rows, ended) = join5(
-        connection.batch_execute(BEGIN),
+        connection.batch_execute(&opening),
         connection.query_one(&scope, &[&tenant]),
         connection.query_one(&cluster, &[&tenant, &reach.guest_id, &reach.models, &reach.partitions]),
         join_all(rows),
@@ -146,9 +173,11 @@ async fn transaction<const N: usize>(
     .await;
     begun?;
     scoped?;
+    // The first that failed says why; those after it were refused unseen.
+    let seen = seen?;
     let rows = rows.into_iter().collect::<Result<Vec<_>, _>>()?;
     ended?;
-    Ok((seen?, rows))
+    Ok((seen, rows))
 }
 
 /// Runs `work` on a pooled connection; one that does not answer in time is closed rather than given to the next request.

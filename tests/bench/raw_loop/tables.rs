@@ -1,6 +1,7 @@
 //! The tables of the raw loop, made like those of our read models, and the statements that write a batch to them.
 
 use futures_util::future::OptionFuture;
+use keepsake_tests::harness::table;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
 
@@ -13,12 +14,11 @@ pub(crate) const SCHEMA: &str = "bench_raw";
 const MAKE: &str = "
 DROP SCHEMA IF EXISTS bench_raw CASCADE;
 CREATE SCHEMA bench_raw;
-CREATE TABLE bench_raw.interaction (LIKE read.interaction INCLUDING ALL);
-CREATE TABLE bench_raw.profile (LIKE read.profile INCLUDING ALL);
-CREATE TABLE bench_raw.topic_summary (LIKE read.topic_summary INCLUDING ALL);
-CREATE TABLE bench_raw.topic_guest (LIKE read.topic_guest INCLUDING ALL);
 CREATE TABLE bench_raw.position (position bigint NOT NULL);
 INSERT INTO bench_raw.position VALUES (0)";
+
+/// Each like the one behind our view of the same name.
+const TABLES: [&str; 4] = ["interaction", "profile", "topic_summary", "topic_guest"];
 
 const INSERT: &str = "
 INSERT INTO bench_raw.interaction (tenant, guest_id, occurred_at, interaction_id, pp, kind, topic, topic_key,
@@ -79,6 +79,10 @@ impl Tables {
     /// Made anew, over this connection.
     pub(super) async fn emptied(database: Client) -> Result<Self, Error> {
         database.batch_execute(MAKE).await?;
+        for name in TABLES {
+            let ours = table(&database, name).await;
+            database.batch_execute(&format!("CREATE TABLE bench_raw.{name} (LIKE {ours} INCLUDING ALL)")).await?;
+        }
         let (insert, profiles) = (database.prepare(INSERT).await?, database.prepare(PROFILES).await?);
         let (topics, topic_guests) = (database.prepare(TOPICS).await?, database.prepare(TOPIC_GUESTS).await?);
         let move_to = database.prepare(MOVE).await?;

@@ -2,6 +2,7 @@
 
 mod history;
 mod lanes;
+mod live;
 mod poisoned;
 mod proof_cost;
 mod rebuild;
@@ -17,6 +18,8 @@ pub(crate) enum Anew {
     Lanes,
     ProofCost,
     Poisoned,
+    /// What readers notice of it.
+    Live,
 }
 
 impl Anew {
@@ -26,6 +29,7 @@ impl Anew {
             Self::Lanes => ROUNDS * 2,
             Self::ProofCost => proof_cost::PAIRS * 2,
             Self::Poisoned => poisoned::PAIRS * 2,
+            Self::Live => live::PAIRS * 2,
         }
     }
 }
@@ -44,6 +48,7 @@ pub(super) async fn measure(bench: &mut Bench, wanted: &[&Spec]) -> anyhow::Resu
             Anew::Lanes => lanes::measure(bench, &mut history, spec).await?,
             Anew::ProofCost => proof_cost::measure(bench, &mut history, spec).await?,
             Anew::Poisoned => poisoned::measure(bench, &mut history, spec).await?,
+            Anew::Live => live::measure(bench, &mut history, spec).await?,
         };
         bench.finish(row.held_to(spec.must))?;
         told = Some(history);

@@ -6,6 +6,7 @@ mod side;
 use std::time::Duration;
 
 use anyhow::ensure;
+use keepsake_tests::harness::table;
 use proto::subject::LOG_STREAM;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -26,11 +27,12 @@ use side::{RATE, Side};
 const LONGER: u32 = 3;
 const AT_LEAST: Duration = Duration::from_secs(5);
 /// The poller's. The raw loop's tables, made after it, get the same.
-const INDEX: &str = "CREATE INDEX bench_position ON read.interaction (position)";
+const INDEX: &str = "CREATE INDEX bench_position ON";
 
 pub(super) async fn measure(bench: &Bench, spec: &Spec) -> anyhow::Result<Row> {
     let mut folding = Folding::start().await?;
-    folding.admin().batch_execute(INDEX).await?;
+    let interaction = table(folding.admin(), "interaction").await;
+    folding.admin().batch_execute(&format!("{INDEX} {interaction} (position)")).await?;
     folding.register(OWNERS, &bench.progress).await?;
     folding.site.start_folding().await;
     folding.site.everything_is_folded(&bench.progress).await?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use keepsake_tests::harness::repository;
 
 /// The crates that answer callers.
-const CRATES: [&str; 5] = ["proto", "domain", "runtime", "command-service", "query-service"];
+const CRATES: [&str; 6] = ["proto", "domain", "runtime", "command-service", "projection-workers", "query-service"];
 /// What stands before a code that is passed on.
 const BEFORE: [&str; 6] = ["bad_request(", "not_found(", "unprocessable(", "unavailable(", "unsupported(", "code:"];
 

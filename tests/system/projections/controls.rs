@@ -1,6 +1,6 @@
 //! A comparison that finds no difference says something only when it finds those there are.
 
-use keepsake_tests::harness::{Client, InProcess, World, naive, until_folded};
+use keepsake_tests::harness::{Client, InProcess, World, naive, table as behind, until_folded};
 use tokio_postgres::Client as Postgres;
 
 use super::write_some;
@@ -10,7 +10,7 @@ const TABLES: &str = "SELECT DISTINCT table_name::text FROM information_schema.c
 const COLUMNS_BESIDE_THE_KEY: &str = "
 SELECT column_name::text, data_type::text FROM information_schema.columns
 WHERE table_schema = 'read' AND table_name = $1 AND column_name NOT IN (
-  SELECT column_name FROM information_schema.key_column_usage WHERE table_schema = 'read' AND table_name = $1)";
+  SELECT column_name FROM information_schema.key_column_usage WHERE table_schema LIKE 'read%' AND table_name = $1)";
 
 /// Read models as they have to be, with nobody who writes them, and their administrator.
 async fn folded() -> (World, Postgres) {
@@ -62,8 +62,9 @@ async fn a_damaged_row_is_named_with_each_of_its_columns() {
             changes.push(changed(&column, &of_type));
             expected.push((format!("{table} ('demo'"), format!("): {column} is ")));
         }
-        let one = format!("ctid = (SELECT ctid FROM read.{table} LIMIT 1)");
-        let damage = format!("UPDATE read.{table} SET {} WHERE {one}", changes.join(", "));
+        let behind = behind(&admin, &table).await;
+        let one = format!("ctid = (SELECT ctid FROM {behind} LIMIT 1)");
+        let damage = format!("UPDATE {behind} SET {} WHERE {one}", changes.join(", "));
         assert_eq!(admin.execute(&damage, &[]).await.expect("updates"), 1, "{table}");
     }
     assert_named(&naive::differences(&world).await, &expected);
@@ -74,8 +75,9 @@ async fn a_missing_row_is_named() {
     let (world, admin) = folded().await;
     let mut expected = Vec::new();
     for table in tables(&admin).await {
-        let one = format!("ctid = (SELECT ctid FROM read.{table} LIMIT 1)");
-        assert_eq!(admin.execute(&format!("DELETE FROM read.{table} WHERE {one}"), &[]).await.expect("deletes"), 1);
+        let behind = behind(&admin, &table).await;
+        let one = format!("ctid = (SELECT ctid FROM {behind} LIMIT 1)");
+        assert_eq!(admin.execute(&format!("DELETE FROM {behind} WHERE {one}"), &[]).await.expect("deletes"), 1);
         expected.push((format!("{table} ('demo'"), "): the row is missing".to_owned()));
     }
     assert_named(&naive::differences(&world).await, &expected);
@@ -97,7 +99,7 @@ async fn a_row_that_comes_from_nowhere_is_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_or_column_only_one_side_knows_is_named() {
     let (world, admin) = folded().await;
-    let other = "CREATE TABLE read.mood (tenant text); ALTER TABLE read.profile RENAME version TO revision";
+    let other = "CREATE TABLE read.mood (tenant text); ALTER VIEW read.profile RENAME COLUMN version TO revision";
     admin.batch_execute(other).await.expect("alters");
     let unknown =
         ["profile: revision is not folded here", "profile: the table has no version", "mood is not folded here"];

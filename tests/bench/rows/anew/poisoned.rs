@@ -1,6 +1,7 @@
 //! `projection.poisoned`: what one guest whose commits cannot be folded costs everybody else.
 
 use anyhow::ensure;
+use keepsake_tests::harness::table;
 
 use super::Spec;
 use super::history::{GUESTS, History, describe};
@@ -12,12 +13,12 @@ pub(super) const PAIRS: usize = 5;
 /// In the middle of all.
 const SOMEBODY: &str = "SELECT guest_id FROM read.profile ORDER BY guest_id OFFSET 5000 LIMIT 1";
 const PARKED: &str = "SELECT count(DISTINCT owner) FROM keepsake.parked_commit";
-const MEND: &str = "ALTER TABLE read.interaction DROP CONSTRAINT poisoned";
 
 pub(super) async fn measure(bench: &Bench, history: &mut History, spec: &Spec) -> anyhow::Result<Row> {
     let guest: String = history.folding.admin().query_one(SOMEBODY, &[]).await?.try_get(0)?;
-    let poison =
-        format!("ALTER TABLE read.interaction ADD CONSTRAINT poisoned CHECK (guest_id <> '{guest}') NOT VALID");
+    let interaction = table(history.folding.admin(), "interaction").await;
+    let poison = format!("ALTER TABLE {interaction} ADD CONSTRAINT poisoned CHECK (guest_id <> '{guest}') NOT VALID");
+    let mend = format!("ALTER TABLE {interaction} DROP CONSTRAINT poisoned");
     let mut rounds = Rounds::default();
     for number in 1..=PAIRS {
         // Whatever grows from one rebuild to the next falls on both alike.
@@ -32,7 +33,7 @@ pub(super) async fn measure(bench: &Bench, history: &mut History, spec: &Spec) -
             let parked: i64 = history.folding.admin().query_one(PARKED, &[]).await?.try_get(0)?;
             ensure!(parked == i64::from(is_poisoned), "{parked} guests are parked");
             if is_poisoned {
-                history.folding.admin().batch_execute(MEND).await?;
+                history.folding.admin().batch_execute(&mend).await?;
             }
             bench.progress.measured(&format!("{label}: {seconds:.2} s"));
             let rounds = if is_poisoned { &mut rounds.ours } else { &mut rounds.limit };
