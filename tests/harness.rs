@@ -19,7 +19,9 @@ pub mod workers;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use keepsake_cli::dev_issuer::DevIssuer;
 use keepsake_cli::migrate::{self, MigrateArgs};
 use keepsake_cli::servers::{NatsOptions, Postgres, Tools};
 use runtime::config::Secret;
@@ -47,6 +49,8 @@ pub struct World {
     pub database: postgres::Databases,
     /// When it is this test's alone.
     pub postgres: Option<Postgres>,
+    /// Whose tokens the services take.
+    pub issuer: Arc<DevIssuer>,
     folder: TempDir,
     durability: Option<&'static str>,
 }
@@ -103,7 +107,8 @@ impl World {
         database: postgres::Databases,
         postgres: Option<Postgres>,
     ) -> Self {
-        let world = Self { nats, database, postgres, folder, durability };
+        let issuer = Arc::new(DevIssuer::open(&folder.path().join("issuer")).expect("an issuer"));
+        let world = Self { nats, database, postgres, issuer, folder, durability };
         std::fs::write(world.key_file(), [7; 32]).expect("writes");
         migrate::run(&world.migration()).await.expect("migrates");
         world
@@ -115,6 +120,11 @@ impl World {
 
     pub fn key_file(&self) -> PathBuf {
         self.folder().join("kek")
+    }
+
+    /// `Authorization` of somebody who may do everything in a tenant.
+    pub fn bearer(&self, tenant: &str) -> String {
+        client::bearer(&self.issuer, tenant)
     }
 
     fn migration(&self) -> MigrateArgs {
@@ -149,6 +159,7 @@ impl World {
             ("KEEPSAKE_DATABASE_URL".to_owned(), database_url.clone()),
             ("KEEPSAKE_VAULT_URL".to_owned(), vault_url.clone()),
             ("KEEPSAKE_KEK_FILE".to_owned(), self.key_file().display().to_string()),
+            ("KEEPSAKE_ISSUERS_FILE".to_owned(), self.issuer.issuers_file().display().to_string()),
         ]);
         environment.extend(self.durability.map(|level| ("KEEPSAKE_DURABILITY".to_owned(), level.to_owned())));
         environment

@@ -21,6 +21,8 @@ use crate::up::Endpoints;
 const COMMAND: Style = Style::new().bold();
 const TIME: Style = AnsiColor::BrightBlack.on_default();
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// The token stands in `.run/env`, too long to read.
+const AS_ME: &str = r#"-H "Authorization: Bearer $KEEPSAKE_TOKEN""#;
 /// Guests of the sample set besides those written by hand.
 const SAMPLE_PEOPLE: u32 = 3_000;
 
@@ -90,7 +92,7 @@ impl Demo<'_> {
     async fn post(&self, path: &str, json: &str) -> anyhow::Result<()> {
         let tenant = self.endpoints.tenant.as_str();
         anstream::println!(
-            "{COMMAND}curl -s $KEEPSAKE_URL{path} -H 'X-Tenant-ID: {tenant}' -H 'Content-Type: application/json' -d '{json}'{COMMAND:#}"
+            "{COMMAND}curl -s $KEEPSAKE_URL{path} {AS_ME} -H 'X-Tenant-ID: {tenant}' -H 'Content-Type: application/json' -d '{json}'{COMMAND:#}"
         );
         let headers = [("X-Tenant-ID", tenant), ("Content-Type", "application/json")];
         self.ask(Method::POST, path, &headers, json).await
@@ -99,7 +101,7 @@ impl Demo<'_> {
     async fn get(&self, path: &str, token: &str) -> anyhow::Result<()> {
         let tenant = self.endpoints.tenant.as_str();
         anstream::println!(
-            "{COMMAND}curl -s '{}{path}' -H 'X-Tenant-ID: {tenant}' -H 'X-Min-Position: {token}'{COMMAND:#}",
+            "{COMMAND}curl -s '{}{path}' {AS_ME} -H 'X-Tenant-ID: {tenant}' -H 'X-Min-Position: {token}'{COMMAND:#}",
             self.endpoints.url
         );
         self.ask(Method::GET, path, &[("X-Tenant-ID", tenant), ("X-Min-Position", token)], "").await
@@ -108,7 +110,9 @@ impl Demo<'_> {
     async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> anyhow::Result<()> {
         let started = Instant::now();
         let url = format!("{}{path}", self.endpoints.url);
-        let answer = self.http.send(method, &url, headers, Bytes::from(body.to_owned())).await?;
+        let bearer = format!("Bearer {}", self.endpoints.token);
+        let headers = [&[("Authorization", bearer.as_str())], headers].concat();
+        let answer = self.http.send(method, &url, &headers, Bytes::from(body.to_owned())).await?;
         answered(&answer.body, started);
         anyhow::ensure!(answer.status.is_success(), "{path} answered {}", answer.status);
         Ok(())

@@ -2,6 +2,7 @@
 
 pub mod commander;
 pub mod demo;
+pub mod dev_issuer;
 pub mod doctor;
 pub mod guard;
 pub mod import;
@@ -19,5 +20,6 @@ pub mod serve;
 pub mod servers;
 pub mod stop;
 pub mod sub;
+pub mod token;
 pub mod up;
 pub mod verify;

@@ -2,12 +2,13 @@
 //!
 //! `NATS_URL`, `NATS_MONITOR_URL`, `KEEPSAKE_DURABILITY`, `KEEPSAKE_DATABASE_URL`, `KEEPSAKE_VAULT_URL`, `KEEPSAKE_KEK_FILE`,
 //! `KEEPSAKE_CACHE_BYTES`, `KEEPSAKE_HTTP_ADDR`, `KEEPSAKE_COMMAND_URL`,
-//! `KEEPSAKE_REQUIRE_IF_MATCH`
+//! `KEEPSAKE_REQUIRE_IF_MATCH`, `KEEPSAKE_ISSUERS_FILE`, `KEEPSAKE_AUTH`, `KEEPSAKE_ENV`
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use event_log::durability::Declared;
+use runtime::auth::AuthSettings;
 use runtime::config::{ConfigError, Env, Secret};
 
 const DEFAULT_HTTP_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8004);
@@ -26,6 +27,8 @@ pub struct Config {
     pub key_file: PathBuf,
     /// What the states of owners may take in memory, so that their next command needs no load.
     pub cache_bytes: u64,
+    /// Whose tokens are taken over HTTP.
+    pub auth: AuthSettings,
     pub http_address: SocketAddr,
     /// Under which others reach that: `http://host:port`.
     pub public_url: Option<String>,
@@ -43,6 +46,7 @@ impl Config {
         let vault_url = env.required("KEEPSAKE_VAULT_URL", "the vault's database, as a login of keepsake_vault_keeper");
         let key_file = env.required("KEEPSAKE_KEK_FILE", "the file with the key-encryption key");
         let cache_bytes = env.or("KEEPSAKE_CACHE_BYTES", DEFAULT_CACHE_BYTES, "a number of bytes");
+        let auth = AuthSettings::from_env(&mut env);
         let http_address = env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_HTTP_ADDRESS, "an address and port to listen on");
         let public_url: Option<String> =
             env.optional("KEEPSAKE_COMMAND_URL", "http://host:port, as others reach this service");
@@ -50,8 +54,8 @@ impl Config {
         let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
         let nats_monitors =
             monitors.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect();
-        let settings = nats_url.zip(database_url).zip(vault_url).zip(key_file);
-        env.finish(settings.map(|(((nats_url, database_url), vault_url), key_file)| Self {
+        let settings = nats_url.zip(database_url).zip(vault_url).zip(key_file).zip(auth);
+        env.finish(settings.map(|((((nats_url, database_url), vault_url), key_file), auth)| Self {
             nats_url,
             nats_monitors,
             durability,
@@ -59,6 +63,7 @@ impl Config {
             vault_url,
             key_file,
             cache_bytes,
+            auth,
             http_address,
             public_url,
             require_if_match,

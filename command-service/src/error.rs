@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     Refused(Problem),
     #[error("no such tenant")]
     TenantUnknown,
+    #[error("a guest does what is about itself, and nothing else")]
+    NotOwn,
     #[error("the command id was used for another command")]
     IdReused,
     #[error("the version in If-Match is not the present one: read it again")]
@@ -99,6 +101,7 @@ impl From<Fault> for Problem {
             Fault::TenantUnknown => {
                 Self::not_found("tenant_unknown", "no such tenant: it is provisioned before it is used")
             }
+            Fault::NotOwn => Self::forbidden("wrong_principal", fault.to_string()),
             Fault::IdReused => Self::unprocessable("idempotency_key_reused", fault.to_string()),
             Fault::Outdated => Self::new(StatusCode::PRECONDITION_FAILED, "version_conflict", fault.to_string()),
             Fault::VersionConflict => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::Context;
 use event_log::durability::DurabilityProof;
+use proto::identifier::Identifier;
 use proto::subject::{LogSubject, Owner};
 use proto::{Command, Commit, EventId, Reply};
 use runtime::clock;
@@ -122,6 +123,11 @@ impl Executor {
             return Ok(());
         }
         self.tenants.require(&self.store, &self.queue, &request.tenant).await
+    }
+
+    /// Whether a guest speaks for itself.
+    pub(crate) async fn require_own(&self, request: &Request, own: &Identifier) -> Result<(), Fault> {
+        target::require_own(&self.vault, request, own).await
     }
 
     /// Whether the log keeps what it acknowledges.

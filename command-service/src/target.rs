@@ -3,6 +3,7 @@
 use domain::values::identifier;
 use domain::{Context, State, guest};
 use proto::Command;
+use proto::guest::RegisterGuest;
 use proto::guest::command::Kind as GuestCommand;
 use proto::identifier::{GuestRef, Identifier};
 use proto::interactions::command::Kind as InteractionsCommand;
@@ -61,6 +62,23 @@ pub(crate) async fn find(vault: &Vault, request: &Request) -> Result<Target, Fau
         }
         Command::Interactions(InteractionsCommand::Record(record)) => {
             existing(vault, tenant, &record.namespace, &record.guest_id).await
+        }
+    }
+}
+
+/// Refuses what a guest sends about anybody but itself; of others it learns not even whether they are known.
+pub(crate) async fn require_own(vault: &Vault, request: &Request, own: &Identifier) -> Result<(), Fault> {
+    let Request { tenant, command, .. } = request;
+    match command {
+        Command::Tenant(_) => Err(Fault::NotOwn),
+        Command::Guest(GuestCommand::Register(RegisterGuest { identifier, namespace, .. })) => {
+            let is_own = !identifier.is_empty() && parse("identifier", namespace, identifier)? == *own;
+            if is_own { Ok(()) } else { Err(Fault::NotOwn) }
+        }
+        Command::Interactions(InteractionsCommand::Record(record)) => {
+            let own = vault.lookup(tenant, own).await?;
+            let Target { owner, .. } = existing(vault, tenant, &record.namespace, &record.guest_id).await?;
+            if own == Some(owner) { Ok(()) } else { Err(domain::Rejection::Guest(guest::Rejection::NotFound).into()) }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use runtime::auth::AuthSettings;
 use runtime::config::{ConfigError, Env, Secret};
 
 use crate::pass_through::CommandUrl;
@@ -19,6 +20,8 @@ pub struct Config {
     pub key_file: PathBuf,
     /// Where writes are passed on to.
     pub command_url: CommandUrl,
+    /// Whose tokens are taken.
+    pub auth: AuthSettings,
     pub http_address: SocketAddr,
 }
 
@@ -29,6 +32,7 @@ impl Config {
         let vault_url = env.required("KEEPSAKE_VAULT_URL", "the vault, as the lookup role: postgres://...");
         let key_file = env.required("KEEPSAKE_KEK_FILE", "the file that holds the key-encryption key");
         let command_url = env.required("KEEPSAKE_COMMAND_URL", "the command service: http://host:port");
+        let auth = AuthSettings::from_env(&mut env);
         let http_address = env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_ADDRESS, "the address to listen on: 127.0.0.1:8003");
         let settings = || {
             Some(Self {
@@ -36,6 +40,7 @@ impl Config {
                 vault_url: vault_url?,
                 key_file: key_file?,
                 command_url: command_url?,
+                auth: auth?,
                 http_address,
             })
         };

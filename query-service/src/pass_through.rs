@@ -93,7 +93,7 @@ pub(crate) async fn pass_through(State(service): State<Service>, request: Reques
 /// A request that never left has done nothing; one that left may have.
 fn fault(error: HttpError) -> Fault {
     match &error {
-        HttpError::Request(_) => Fault::CommandServiceAway(error),
+        HttpError::Request(_) | HttpError::Tls(_) => Fault::CommandServiceAway(error),
         HttpError::Connect(cause) if cause.is_connect() => Fault::CommandServiceAway(error),
         HttpError::Connect(_) | HttpError::Timeout(_) | HttpError::Body(_) => Fault::OutcomeUnknown(error),
     }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use deadpool_postgres::Pool;
-use proto::identifier::GuestRef;
+use proto::identifier::{GuestRef, Identifier};
+use runtime::auth::Principal;
 use runtime::problem::Problem;
 use runtime::tenant::{RequestTenant, Tenant};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,8 @@ const VAULT_DEADLINE: Duration = Duration::from_secs(6);
 pub(crate) struct Scope {
     pub(crate) tenant: Tenant,
     pub(crate) at_least: AtLeast,
+    /// Of a guest, who sees itself and nobody else.
+    own: Option<Identifier>,
 }
 
 impl<S: Sync> FromRequestParts<S> for Scope {
@@ -38,7 +41,8 @@ impl<S: Sync> FromRequestParts<S> for Scope {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let RequestTenant(tenant) = RequestTenant::from_request_parts(parts, state).await?;
-        Ok(Self { tenant, at_least: AtLeast::of(&parts.headers)? })
+        let principal = Principal::from_request_parts(parts, state).await?;
+        Ok(Self { tenant, at_least: AtLeast::of(&parts.headers)?, own: principal.own().cloned() })
     }
 }
 
@@ -88,8 +92,17 @@ impl Reader {
         }
     }
 
-    /// Our id of the guest a request names; empty, which finds no rows, when the tenant never registered that identifier.
+    /// Our id of the guest a request names; empty, which finds no rows, when the tenant never registered that identifier, or when
+    /// it is another guest that asks.
     pub(crate) async fn guest_id(&self, scope: &Scope, guest: GuestRef) -> Result<String, Fault> {
+        let Some(own) = &scope.own else { return self.id_of(scope, guest).await };
+        // Both are looked up whatever the first is: how long it takes must not tell who is known.
+        let own = self.id_of(scope, GuestRef::Theirs(own.clone())).await?;
+        let asked = self.id_of(scope, guest).await?;
+        Ok(if asked == own { asked } else { String::new() })
+    }
+
+    async fn id_of(&self, scope: &Scope, guest: GuestRef) -> Result<String, Fault> {
         let identifier = match guest {
             GuestRef::Ours(owner) => return Ok(owner.to_string()),
             GuestRef::Theirs(identifier) => identifier,

@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::routing::{any, get};
+use runtime::auth::{Auth, Guarded as _, Scope};
 use runtime::problem::Problem;
 
 use crate::Service;
@@ -15,21 +16,24 @@ mod profile;
 mod timeline;
 mod topic_summary;
 
-pub(crate) fn router() -> Router<Service> {
+/// Who asks must be known and have the scope that stands behind the route; what is passed on is guarded where it arrives.
+pub(crate) fn router(auth: &Auth) -> Router<Service> {
+    let profile = || get(profile::read).guarded(auth, Scope::ProfileRead);
+    let interactions = || get(read::<Interactions>).guarded(auth, Scope::InteractionRead);
+    let timeline = || get(read::<Timeline>).guarded(auth, Scope::InteractionRead);
+    let topic_summary = || get(topic_summary::read).guarded(auth, Scope::SummaryRead);
+    let passed_on = || any(pass_through).options(no_such_route);
     Router::new()
-        .route("/users/{guest_id}", get(profile::read))
-        .route("/api/v1/users/{guest_id}", get(profile::read))
-        .route("/guests/{guest_id}/profile", get(profile::read))
-        .route("/api/v1/guests/{guest_id}/profile", get(profile::read))
-        .route("/guests/{guest_id}/interactions", any(pass_through).get(read::<Interactions>).options(no_such_route))
-        .route(
-            "/api/v1/guests/{guest_id}/interactions",
-            any(pass_through).get(read::<Interactions>).options(no_such_route),
-        )
-        .route("/guests/{guest_id}/timeline", get(read::<Timeline>))
-        .route("/api/v1/guests/{guest_id}/timeline", get(read::<Timeline>))
-        .route("/topics/{topic_name}/summary", get(topic_summary::read))
-        .route("/api/v1/topics/{topic_name}/summary", get(topic_summary::read))
+        .route("/users/{guest_id}", profile())
+        .route("/api/v1/users/{guest_id}", profile())
+        .route("/guests/{guest_id}/profile", profile())
+        .route("/api/v1/guests/{guest_id}/profile", profile())
+        .route("/guests/{guest_id}/interactions", interactions().merge(passed_on()))
+        .route("/api/v1/guests/{guest_id}/interactions", interactions().merge(passed_on()))
+        .route("/guests/{guest_id}/timeline", timeline())
+        .route("/api/v1/guests/{guest_id}/timeline", timeline())
+        .route("/topics/{topic_name}/summary", topic_summary())
+        .route("/api/v1/topics/{topic_name}/summary", topic_summary())
         .route("/commands/{command_id}", get(pass_through))
         .route("/api/v1/commands/{command_id}", get(pass_through))
         .route("/asyncapi.json", get(pass_through))

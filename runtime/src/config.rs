@@ -47,6 +47,12 @@ impl Env {
         self.optional(name, what).unwrap_or(default)
     }
 
+    /// Notes that settings do not go together.
+    pub fn refuse<T>(&mut self, fault: &str) -> Option<T> {
+        self.faults.push(fault.to_owned());
+        None
+    }
+
     /// The finished settings, or every fault found on the way.
     pub fn finish<T>(self, settings: Option<T>) -> Result<T, ConfigError> {
         match settings {

@@ -1,20 +1,24 @@
 //! A small HTTP/1.1 client over axum's own stack: probes, and requests passed on to another service.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
 
 const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(Clone)]
 pub struct HttpClient {
-    inner: Client<HttpConnector, Body>,
+    inner: Client<HttpsConnector<HttpConnector>, Body>,
     timeout: Duration,
 }
 
@@ -29,6 +33,8 @@ pub enum HttpError {
     Timeout(Duration),
     #[error("the answer broke off: {0}")]
     Body(String),
+    #[error("no encrypted connection can be made: {0}")]
+    Tls(String),
 }
 
 /// A whole answer.
@@ -39,12 +45,31 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+fn tls() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, rustls::Error> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions()
+}
+
 impl HttpClient {
-    /// A client whose every request ends within `timeout`.
+    /// A client whose every request ends within `timeout`. It trusts no authority, so it speaks plain HTTP: to our own services.
     pub fn new(timeout: Duration) -> Self {
+        let tls = tls().map(|tls| tls.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
+        Self::over(tls.expect("ring has every suite of the default versions"), timeout)
+    }
+
+    /// The same for anybody's `https://`, with the authorities that this system trusts.
+    pub fn secure(timeout: Duration) -> Result<Self, HttpError> {
+        let refused = |error: &dyn std::fmt::Display| HttpError::Tls(error.to_string());
+        let roots = tls().map_err(|error| refused(&error))?.with_native_roots().map_err(|error| refused(&error))?;
+        Ok(Self::over(roots.with_no_client_auth(), timeout))
+    }
+
+    fn over(tls: ClientConfig, timeout: Duration) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(timeout));
+        connector.enforce_http(false);
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector);
         Self { inner: Client::builder(TokioExecutor::new()).build(connector), timeout }
     }
 

@@ -93,6 +93,11 @@ impl Site {
         self.processes.url(Service::Command)
     }
 
+    /// `Authorization` of somebody who may do everything.
+    pub(crate) fn bearer(&self) -> String {
+        self.world.bearer(TENANT)
+    }
+
     /// `kill -9` and a new start: everything the service remembered is gone.
     pub(crate) async fn restart_service(&mut self) {
         self.stop_service().await;

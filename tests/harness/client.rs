@@ -1,11 +1,14 @@
 //! A caller: commands over NATS, requests over HTTP, answers as JSON.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{HeaderMap, jetstream};
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
 use keepsake_cli::commander::{self, Outcome};
+use keepsake_cli::dev_issuer::{DevIssuer, Grant};
+use proto::subject::Tenant;
 use proto::{Reply, header};
 use runtime::http_client::{Answer, HttpClient, HttpError};
 use serde_json::Value;
@@ -20,19 +23,44 @@ pub struct Client {
     http: HttpClient,
     origin: String,
     tenant: String,
+    issuer: Arc<DevIssuer>,
+    /// `Authorization` of somebody who may do everything in the tenant.
+    bearer: String,
+}
+
+/// Longer than any test.
+const TOKEN_SECONDS: i64 = 3_600;
+
+/// `Authorization` of somebody who may do everything in a tenant.
+pub(super) fn bearer(issuer: &DevIssuer, tenant: &str) -> String {
+    format!("Bearer {}", issuer.token(&Grant::admin(tenant, TOKEN_SECONDS)))
 }
 
 impl Client {
     /// A caller of the tenant through the one origin.
     pub async fn new(world: &World, origin: &str, tenant: &str) -> Self {
         let nats = event_log::connect(&world.nats.url(), "test").await.expect("connects");
-        Self { nats, http: HttpClient::new(TIMEOUT), origin: origin.to_owned(), tenant: tenant.to_owned() }
+        let (issuer, bearer) = (Arc::clone(&world.issuer), world.bearer(tenant));
+        Self {
+            nats,
+            http: HttpClient::new(TIMEOUT),
+            origin: origin.to_owned(),
+            tenant: tenant.to_owned(),
+            issuer,
+            bearer,
+        }
     }
 
     /// The same caller for another tenant.
     #[must_use]
     pub fn of(&self, tenant: &str) -> Self {
-        Self { tenant: tenant.to_owned(), ..self.clone() }
+        Self { tenant: tenant.to_owned(), bearer: bearer(&self.issuer, tenant), ..self.clone() }
+    }
+
+    /// The same caller with a token of its own.
+    #[must_use]
+    pub fn with(&self, grant: &Grant) -> Self {
+        Self { bearer: format!("Bearer {}", self.issuer.token(grant)), ..self.clone() }
     }
 
     /// Provisions the tenant.
@@ -112,7 +140,7 @@ impl Client {
     pub async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {
         let headers = [("X-Tenant-ID", self.tenant.as_str()), ("X-Wait-Ms", "10000"), ("X-Min-Position", token)];
         let headers = if token.is_empty() { &headers[..2] } else { &headers[..] };
-        json(&self.http.get(&format!("{}{path}", self.origin), headers).await.expect("an answer"))
+        json(&self.http(Method::GET, path, headers, "").await)
     }
 
     /// Reads what must be there.
@@ -151,7 +179,7 @@ impl Client {
         .await
     }
 
-    /// A request exactly as given.
+    /// A request exactly as given, with a token for the tenant it names unless it brings another.
     pub async fn http(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         self.try_http(method, path, headers, body).await.expect("an answer")
     }
@@ -164,7 +192,13 @@ impl Client {
         body: &str,
     ) -> Result<Answer, HttpError> {
         let url = format!("{}{path}", self.origin);
-        self.http.send(method, &url, headers, Bytes::from(body.to_owned())).await
+        let value = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        let is_one = |tenant: &&str| *tenant != self.tenant && tenant.parse::<Tenant>().is_ok();
+        let tenant = value("X-Tenant-ID").filter(is_one);
+        let bearer = tenant.map_or_else(|| self.bearer.clone(), |tenant| bearer(&self.issuer, tenant));
+        let token = value("Authorization").is_none().then_some(("Authorization", bearer.as_str()));
+        let headers: Vec<_> = headers.iter().copied().chain(token).collect();
+        self.http.send(method, &url, &headers, Bytes::from(body.to_owned())).await
     }
 }
 

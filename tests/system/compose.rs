@@ -37,7 +37,7 @@ async fn each_binary_runs_with_the_command_and_environment_of_the_compose_file()
         container.becomes_healthy(&machine).await;
     }
     machine.run_commands_of_the_head().await;
-    what_a_guest_did_is_read_back(&machine.origin()).await;
+    what_a_guest_did_is_read_back(&Caller { origin: machine.origin(), bearer: machine.bearer("demo") }).await;
     for container in containers.into_iter().rev() {
         container.ends_when_asked().await;
     }
@@ -50,36 +50,42 @@ async fn steps_complete(machine: &Machine) {
     }
 }
 
-async fn what_a_guest_did_is_read_back(origin: &str) {
-    created(origin, "/users", r#"{"user_id":"ada"}"#).await;
-    let done = created(origin, "/api/v1/guests/ada/interactions", r#"{"kind":"order.created","topic":"Jazz"}"#).await;
+struct Caller {
+    origin: String,
+    bearer: String,
+}
+
+async fn what_a_guest_did_is_read_back(caller: &Caller) {
+    created(caller, "/users", r#"{"user_id":"ada"}"#).await;
+    let done = created(caller, "/api/v1/guests/ada/interactions", r#"{"kind":"order.created","topic":"Jazz"}"#).await;
     assert_eq!(done["durability"], "fsync", "{done}");
     let token = done["consistency_token"].as_str().expect("a token");
     let seen = [("X-Min-Position", token), ("X-Wait-Ms", "10000")];
     for (path, status, body) in [
-        request(origin, Method::GET, "/users/ada", &seen, "").await,
-        request(origin, Method::GET, "/api/v1/topics/jazz/summary", &seen, "").await,
+        request(caller, Method::GET, "/users/ada", &seen, "").await,
+        request(caller, Method::GET, "/api/v1/topics/jazz/summary", &seen, "").await,
     ] {
         assert_eq!((status, &body["interaction_count"]), (StatusCode::OK, &1.into()), "{path}: {body}");
     }
 }
 
-async fn created(origin: &str, path: &str, body: &str) -> Value {
+async fn created(caller: &Caller, path: &str, body: &str) -> Value {
     let json = [("Content-Type", "application/json")];
-    let (_, status, answer) = request(origin, Method::POST, path, &json, body).await;
+    let (_, status, answer) = request(caller, Method::POST, path, &json, body).await;
     assert_eq!(status, StatusCode::CREATED, "{path}: {answer}");
     answer
 }
 
 async fn request<'a>(
-    origin: &str,
+    caller: &Caller,
     method: Method,
     path: &'a str,
     headers: &[(&str, &str)],
     body: &str,
 ) -> (&'a str, StatusCode, Value) {
-    let headers = [&[("X-Tenant-ID", "demo")], headers].concat();
-    let url = format!("{origin}{path}");
+    let whose = [("Authorization", caller.bearer.as_str()), ("X-Tenant-ID", "demo")];
+    let headers = [&whose, headers].concat();
+    let url = format!("{}{path}", caller.origin);
     let answer =
         HttpClient::new(TIMEOUT).send(method, &url, &headers, body.to_owned().into()).await.expect("an answer");
     (path, answer.status, serde_json::from_slice(&answer.body).expect("JSON"))

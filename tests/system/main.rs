@@ -1,5 +1,6 @@
 //! The whole system, on servers started privately for these tests: one nats-server and two databases each.
 
+mod access;
 mod appender;
 mod bad_input;
 mod command_log;

@@ -96,7 +96,7 @@ impl Scene {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_asks_all_along_never_sees_less_while_workers_are_killed_and_generations_switched() {
     let mut scene = Scene::start().await;
-    let reader = Reader::start(&scene.processes.url(Service::Query), &scene.guests[0]);
+    let reader = Reader::start(&scene.processes.url(Service::Query), &scene.guests[0], scene.world.bearer("demo"));
     scene.workers.kill(0).await;
     let mut admin = scene.world.database.connect(&scene.world.database.read_admin).await;
     let (number, _) = rebuild_lib::begin(&mut admin, "profile", 2, true).await.expect("begins");

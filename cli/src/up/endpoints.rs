@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 /// The tenant the demo works in.
 pub(super) const DEMO_TENANT: &str = "demo";
-/// Any value is good until tokens are checked.
-pub(super) const DEMO_TOKEN: &str = "demo-token";
+/// A working day, and more.
+pub(super) const TOKEN_SECONDS: i64 = 86_400;
 
 #[derive(Clone, Debug)]
 pub struct Endpoints {
@@ -24,5 +24,8 @@ pub struct Endpoints {
     pub worker_vault_url: String,
     pub kek_file: PathBuf,
     pub tenant: String,
+    /// Of somebody who may do everything in it.
     pub token: String,
+    /// Where `keepsake token` finds who signs others.
+    pub issuer_dir: PathBuf,
 }

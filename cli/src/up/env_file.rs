@@ -20,6 +20,7 @@ fn text(endpoints: &Endpoints, programs: &str) -> String {
     let monitor = endpoints.nats_monitor_url.as_deref();
     let credentials = std::env::var("NATS_CREDS").ok();
     let kek_file = endpoints.kek_file.display().to_string();
+    let issuer_dir = endpoints.issuer_dir.display().to_string();
     let variables = [
         ("KEEPSAKE_URL", Some(endpoints.url.as_str())),
         ("KEEPSAKE_COMMAND_URL", Some(&endpoints.command_url)),
@@ -34,6 +35,7 @@ fn text(endpoints: &Endpoints, programs: &str) -> String {
         ("KEEPSAKE_KEK_FILE", Some(&kek_file)),
         ("KEEPSAKE_TENANT", Some(&endpoints.tenant)),
         ("KEEPSAKE_TOKEN", Some(&endpoints.token)),
+        ("KEEPSAKE_ISSUER_DIR", Some(&issuer_dir)),
     ];
     let line = |(name, value): (&str, Option<&str>)| Some(format!("export {name}={}\n", quoted(value?)));
     let lines: String = variables.into_iter().filter_map(line).collect();

@@ -19,6 +19,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) nats_url: &'a str,
     pub(super) nats_monitor_url: Option<&'a str>,
     pub(super) kek_file: PathBuf,
+    /// Whose tokens are taken.
+    pub(super) issuers_file: PathBuf,
 }
 
 /// One service: its name is its subcommand of `serve`, its log and its lock alike.
@@ -89,6 +91,7 @@ impl Service {
             ("NATS_URL", around.nats_url.to_owned()),
             ("KEEPSAKE_HTTP_ADDR", format!("{HOST}:{}", self.port)),
             ("KEEPSAKE_KEK_FILE", around.kek_file.display().to_string()),
+            ("KEEPSAKE_ISSUERS_FILE", around.issuers_file.display().to_string()),
             // Log files are read with any tool; colours are for terminals.
             ("NO_COLOR", "1".to_owned()),
         ];

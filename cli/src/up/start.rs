@@ -5,10 +5,11 @@ use std::env;
 use runtime::config::Secret;
 
 use super::databases::DatabaseUrl;
-use super::endpoints::{DEMO_TENANT, DEMO_TOKEN};
+use super::endpoints::{DEMO_TENANT, TOKEN_SECONDS};
 use super::services::{Service, Surroundings};
 use super::stack::Stack;
 use super::{Console, Endpoints, MigrateOptions, RunFolder, UpArgs, secrets};
+use crate::dev_issuer::{DevIssuer, Grant};
 use crate::rebuild;
 use crate::servers::{Nats, NatsOptions, Postgres, PostgresOptions, Tools, external, own_executable, port};
 
@@ -30,12 +31,15 @@ pub(super) async fn everything(
     let step = console.step("preparing the databases and the log");
     migrate(databases.clone()).await?;
     step.done("databases and log are ready");
+    let issuer_dir = folder.path().join("issuer");
+    let issuer = DevIssuer::open(&issuer_dir)?;
     let around = Surroundings {
         folder,
         databases: &databases,
         nats_url: &nats_url,
         nats_monitor_url: nats_monitor_url.as_deref(),
         kek_file: secrets::kek_file(&folder.secrets())?,
+        issuers_file: issuer.issuers_file(),
     };
     let command_url = serve(&Service::command_service(&around)?, &around, console, stack).await?;
     let workers_url = serve(&Service::projection_workers(&around)?, &around, console, stack).await?;
@@ -54,7 +58,8 @@ pub(super) async fn everything(
         nats_url,
         nats_monitor_url,
         tenant: DEMO_TENANT.to_owned(),
-        token: DEMO_TOKEN.to_owned(),
+        token: issuer.token(&Grant::admin(DEMO_TENANT, TOKEN_SECONDS)),
+        issuer_dir,
     })
 }
 

@@ -19,6 +19,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use proto::{Command, Reply};
+use runtime::auth::{Auth, Guarded as _, Principal, Scope};
 use runtime::body;
 use runtime::problem::Problem;
 use runtime::tenant::{RequestTenant, Tenant};
@@ -50,16 +51,22 @@ struct Door {
 }
 
 /// Every write endpoint, and what is asked about commands.
-pub(crate) fn router(client: Client, executor: Arc<Executor>, verdicts: Verdicts, require_if_match: bool) -> Router {
+pub(crate) fn router(
+    client: Client,
+    executor: Arc<Executor>,
+    verdicts: Verdicts,
+    auth: &Auth,
+    require_if_match: bool,
+) -> Router {
     let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
     let asyncapi = asyncapi::document().to_string().into();
     let door = Door { client, executor, verdicts, in_flight, asyncapi, require_if_match };
     let versioned = Router::new()
-        .route("/tenants", post(tenants::provision))
-        .route("/users", post(guests::register))
-        .route("/event", post(events::record))
-        .route("/guests/{guest_id}/interactions", post(interactions::record))
-        .route("/commands/{command_id}", get(commands::verdict));
+        .route("/tenants", post(tenants::provision).guarded(auth, Scope::TenantAdmin))
+        .route("/users", post(guests::register).guarded(auth, Scope::GuestWrite))
+        .route("/event", post(events::record).guarded(auth, Scope::InteractionWrite))
+        .route("/guests/{guest_id}/interactions", post(interactions::record).guarded(auth, Scope::InteractionWrite))
+        .route("/commands/{command_id}", get(commands::verdict).guarded(auth, Scope::CommandRead));
     Router::new()
         .merge(versioned.clone())
         .nest("/api/v1", versioned)
@@ -72,6 +79,7 @@ pub(crate) fn router(client: Client, executor: Arc<Executor>, verdicts: Verdicts
 struct Write {
     door: Door,
     tenant: Tenant,
+    principal: Principal,
     id: Option<String>,
     precondition: Option<Precondition>,
     /// The caller would rather not wait.
@@ -85,11 +93,12 @@ impl FromRequest<Door> for Write {
     async fn from_request(request: HttpRequest, door: &Door) -> Result<Self, Problem> {
         let (mut parts, body): (_, Body) = request.into_parts();
         let RequestTenant(tenant) = RequestTenant::from_request_parts(&mut parts, door).await?;
+        let principal = Principal::from_request_parts(&mut parts, door).await?;
         let id = idempotency_key(&parts.headers)?;
         let precondition = Precondition::from_headers(&parts.headers)?;
         let asynchronously = prefer::respond_async(&parts.headers);
         let json = body::json_bytes(&parts.headers, body).await?;
-        Ok(Self { door: door.clone(), tenant, id, precondition, asynchronously, json })
+        Ok(Self { door: door.clone(), tenant, principal, id, precondition, asynchronously, json })
     }
 }
 
@@ -116,7 +125,7 @@ impl Write {
 
     /// Carries the command out; `status` is the answer's when it did so now, 200 when it had before or nothing changed.
     async fn execute(self, command: Command, status: StatusCode) -> Result<Response, Problem> {
-        let Self { door, tenant, id, precondition, asynchronously, .. } = self;
+        let Self { door, tenant, principal, id, precondition, asynchronously, .. } = self;
         let id = id.unwrap_or_else(decode::new_command_id);
         let Ok(permit) = Arc::clone(&door.in_flight).try_acquire_owned() else { return Err(Fault::Overloaded.into()) };
         let request = Request { id, tenant, command, owner: None, precondition, correlation_id: None, deadline: None };
@@ -125,6 +134,9 @@ impl Write {
         // A task of its own: a caller who hangs up does not stop a command half-way.
         let carried_out = tokio::spawn(async move {
             let _permit = permit;
+            if let Some(own) = principal.own() {
+                door.executor.require_own(&request, own).await?;
+            }
             if asynchronously { door.take(&request).await } else { door.carry_out(&request, status).await }
         });
         Ok(carried_out.await.map_err(|panic| Problem::internal(&panic))??)

@@ -24,11 +24,12 @@ pub(crate) struct Posts {
 
 impl Posts {
     /// Records an interaction of about 300 bytes for each of these guests; `url` is `http://127.0.0.1:<port>`.
-    pub(crate) fn record(url: &str, guests: Range<usize>) -> anyhow::Result<Self> {
+    pub(crate) fn record(url: &str, bearer: &str, guests: Range<usize>) -> anyhow::Result<Self> {
         let address = url.strip_prefix("http://").with_context(|| format!("{url} is no address of a service"))?;
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, address.parse()?);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::AUTHORIZATION, bearer.parse()?);
         headers.insert(TENANT_HEADER.parse::<HeaderName>()?, HeaderValue::from_static(TENANT));
         let request = |guest| {
             let path = format!("/api/v1/guests/{}/interactions", identifier(guest));

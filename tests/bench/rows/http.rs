@@ -35,8 +35,9 @@ pub(super) async fn measure(bench: &Bench, site: &Site, spec: &Spec) -> anyhow::
 async fn compare(bench: &Bench, site: &Site, spec: &Spec, meanwhile: &str) -> anyhow::Result<Row> {
     bench.progress.measuring(&format!("{}: starting the service by hand", spec.name));
     let peer = Peer::start().await?;
-    let ours = Arc::new(Posts::record(&site.http_url(), 0..OWNERS)?);
-    let by_hand = Arc::new(Posts::record(peer.url(), 0..OWNERS)?);
+    let bearer = site.bearer();
+    let ours = Arc::new(Posts::record(&site.http_url(), &bearer, 0..OWNERS)?);
+    let by_hand = Arc::new(Posts::record(peer.url(), &bearer, 0..OWNERS)?);
     let mut rounds = Rounds::default();
     for number in 1..=ROUNDS {
         let label = |contestant: &str| format!("{} {number}/{ROUNDS} {contestant}", spec.name);

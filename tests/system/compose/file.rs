@@ -106,6 +106,8 @@ fn with_passwords(text: &str) -> String {
         expanded += if name.ends_with("_PASSWORD") { name } else { default };
         expanded += rest;
     }
+    // Compose writes a `$` of the shell twice.
+    let expanded = expanded.replace("$$", "\u{0}");
     assert!(!expanded.contains('$'), "the file uses a form of variable that this test does not know");
-    expanded
+    expanded.replace('\u{0}', "$")
 }

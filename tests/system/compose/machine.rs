@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use keepsake_cli::dev_issuer::{DevIssuer, Grant};
 use keepsake_cli::servers::{Nats, NatsOptions};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -14,6 +15,8 @@ use keepsake_tests::harness::{keepsake, postgres, tools};
 
 const KEY_FOLDER: &str = "/var/lib/keepsake";
 const LOG_FOLDER: &str = "/data";
+/// Longer than the test.
+const TOKEN_SECONDS: i64 = 3_600;
 const EXEC: &str = "docker compose exec ";
 
 pub(super) struct Machine {
@@ -34,6 +37,12 @@ impl Machine {
 
     pub(super) fn key(&self) -> Vec<u8> {
         std::fs::read(self.folder.path().join("kek")).expect("the key is there")
+    }
+
+    /// `Authorization` by the issuer that the file makes.
+    pub(super) fn bearer(&self, tenant: &str) -> String {
+        let issuer = DevIssuer::open(&self.folder.path().join("issuer")).expect("the issuer is there");
+        format!("Bearer {}", issuer.token(&Grant::admin(tenant, TOKEN_SECONDS)))
     }
 
     /// The address that the file publishes.

@@ -8,7 +8,16 @@ use keepsake_tests::harness::repository;
 /// The crates that answer callers.
 const CRATES: [&str; 6] = ["proto", "domain", "runtime", "command-service", "projection-workers", "query-service"];
 /// What stands before a code that is passed on.
-const BEFORE: [&str; 6] = ["bad_request(", "not_found(", "unprocessable(", "unavailable(", "unsupported(", "code:"];
+const BEFORE: [&str; 8] = [
+    "bad_request(",
+    "unauthorized(",
+    "forbidden(",
+    "not_found(",
+    "unprocessable(",
+    "unavailable(",
+    "unsupported(",
+    "code:",
+];
 
 pub(super) fn in_sources() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();

@@ -57,9 +57,16 @@ impl System {
         self.folder.path().join("env")
     }
 
+    fn bearer(&self) -> String {
+        let env = std::fs::read_to_string(self.env_file()).expect("it is there while everything runs");
+        format!("Bearer {}", variable(&env, "KEEPSAKE_TOKEN"))
+    }
+
     /// What the demo would do first.
     pub(super) async fn provision(&self, tenant: &str) {
-        let headers = [("X-Tenant-ID", tenant), ("Content-Type", "application/json")];
+        let bearer = self.bearer();
+        let whose = [("Authorization", bearer.as_str()), ("X-Tenant-ID", tenant)];
+        let headers = [&whose[..], &[("Content-Type", "application/json")]].concat();
         let url = format!("{}/api/v1/tenants", self.url);
         let answer = self.http.send(Method::POST, &url, &headers, r#"{"name":"Demo shop"}"#.into()).await;
         assert_eq!(answer.expect("an answer").status, StatusCode::CREATED);
@@ -69,9 +76,10 @@ impl System {
     /// Waits until the read models have seen everything that is in the log.
     pub(super) async fn read_models_catch_up(&self) {
         let end = stream::info(&self.nats).await.expect("the log").last_position;
-        let token = proto::token::write(end);
+        let (token, bearer) = (proto::token::write(end), self.bearer());
         for path in ["/users/nobody", "/guests/nobody/interactions", "/topics/nothing/summary"] {
-            let (url, headers) = (format!("{}{path}", self.url), [("X-Tenant-ID", "demo"), ("X-Min-Position", &token)]);
+            let whose = [("Authorization", bearer.as_str()), ("X-Tenant-ID", "demo")];
+            let (url, headers) = (format!("{}{path}", self.url), [&whose[..], &[("X-Min-Position", &token)]].concat());
             eventually("the read models have caught up", async || {
                 let answer = self.http.get(&url, &headers).await.ok()?;
                 // Nobody is called that, which a read model says only once it has come so far.

@@ -14,14 +14,15 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Each answer has to be whole, and no older than the one before, by its position and by its count.
-    pub(super) fn start(url: &str, guest: &str) -> Self {
+    pub(super) fn start(url: &str, guest: &str, bearer: String) -> Self {
         let stop = CancellationToken::new();
         let (url, stopped) = (format!("{url}/api/v1/guests/{guest}/profile"), stop.clone());
         let reading = tokio::spawn(async move {
             let http = HttpClient::new(Duration::from_secs(20));
             let (mut asked, mut count, mut token) = (0, 0, "0.0".to_owned());
             while !stopped.is_cancelled() {
-                let headers = [("X-Tenant-ID", "demo"), ("X-Min-Position", token.as_str()), ("X-Wait-Ms", "10000")];
+                let whose = [("Authorization", bearer.as_str()), ("X-Tenant-ID", "demo")];
+                let headers = [&whose[..], &[("X-Min-Position", token.as_str()), ("X-Wait-Ms", "10000")]].concat();
                 let answer = http.get(&url, &headers).await.expect("an answer");
                 let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
                 assert!(answer.status.is_success(), "{body}");

@@ -47,6 +47,7 @@ impl Cause {
         match fault {
             Fault::Rejected(_) | Fault::Outdated => Self::Rules,
             Fault::Refused(_)
+            | Fault::NotOwn
             | Fault::TenantUnknown
             | Fault::IdReused
             | Fault::KeyMissing { .. }

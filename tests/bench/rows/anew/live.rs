@@ -39,15 +39,17 @@ pub(super) async fn measure(bench: &Bench, history: &mut History, spec: &Spec) -
     let guests: Vec<String> = guests.iter().map(|row| row.get(0)).collect();
     folding.site.start_folding().await;
     let address = folding.site.start_query_service().await;
+    let bearer = folding.site.bearer();
+    let origin = Origin { address: &address, bearer: &bearer };
     folding.site.everything_is_folded(&bench.progress).await?;
     let mut rounds = Rounds::default();
     for number in 1..=PAIRS {
         let label = |which: &str| format!("{} {number}/{PAIRS} {which}", spec.name);
         bench.progress.measuring(&label("before"));
-        let before = read(&address, &guests).await?;
+        let before = read(origin, &guests).await?;
         bench.progress.measuring(&label("during"));
         let (generation, _) = rebuild::begin(folding.admin(), REBUILT, LANES, true).await?;
-        let during = read(&address, &guests).await?;
+        let during = read(origin, &guests).await?;
         let all = rebuild::built(folding.admin()).await?;
         let built = all.iter().find(|one| one.generation == generation).context("the generation is there")?;
         let (folded, end) = (built.mean_position, folding.site.last_position().await?);
@@ -73,13 +75,20 @@ pub(super) async fn measure(bench: &Bench, history: &mut History, spec: &Spec) -
     Ok(Row::new(spec.name, "ms", &rounds, conditions_of_folding(PAIRS, &what)))
 }
 
+/// Who is asked, and with what token.
+#[derive(Clone, Copy)]
+struct Origin<'a> {
+    address: &'a str,
+    bearer: &'a str,
+}
+
 struct Latency {
     p50_ms: f64,
     p99_ms: f64,
 }
 
-async fn read(address: &str, guests: &[String]) -> anyhow::Result<Latency> {
-    let readers = (0..READERS).map(|reader| ask(address, guests, reader));
+async fn read(origin: Origin<'_>, guests: &[String]) -> anyhow::Result<Latency> {
+    let readers = (0..READERS).map(|reader| ask(origin, guests, reader));
     let mut took: Vec<u32> = futures_util::future::try_join_all(readers).await?.into_iter().flatten().collect();
     took.sort_unstable();
     let figure = |permille| percentile(&took, permille).map(ms).context("nothing was read");
@@ -87,8 +96,8 @@ async fn read(address: &str, guests: &[String]) -> anyhow::Result<Latency> {
 }
 
 /// Latencies in microseconds, counted from when the request was due.
-async fn ask(address: &str, guests: &[String], reader: usize) -> anyhow::Result<Vec<u32>> {
-    let stream = TcpStream::connect(address).await?;
+async fn ask(origin: Origin<'_>, guests: &[String], reader: usize) -> anyhow::Result<Vec<u32>> {
+    let stream = TcpStream::connect(origin.address).await?;
     stream.set_nodelay(true)?;
     let (mut door, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let asking = async {
@@ -100,7 +109,7 @@ async fn ask(address: &str, guests: &[String], reader: usize) -> anyhow::Result<
             if began.elapsed() > WARM_UP + TIMED {
                 break;
             }
-            one(&mut door, address, guest).await?;
+            one(&mut door, origin, guest).await?;
             if began.elapsed() > WARM_UP {
                 took.push(micros(due.elapsed()));
             }
@@ -110,16 +119,17 @@ async fn ask(address: &str, guests: &[String], reader: usize) -> anyhow::Result<
     tokio::select! {
         ended = connection => {
             ended?;
-            anyhow::bail!("{address} closed the connection")
+            anyhow::bail!("{address} closed the connection", address = origin.address)
         }
         took = asking => took,
     }
 }
 
-async fn one(door: &mut Door, address: &str, guest: &str) -> anyhow::Result<()> {
+async fn one(door: &mut Door, Origin { address, bearer }: Origin<'_>, guest: &str) -> anyhow::Result<()> {
     door.ready().await?;
     let request = Request::get(format!("/api/v1/guests/{guest}/interactions?limit=20"));
-    let request = request.header("Host", address).header("X-Tenant-ID", TENANT).body(Empty::new())?;
+    let request = request.header("Host", address).header("Authorization", bearer).header("X-Tenant-ID", TENANT);
+    let request = request.body(Empty::new())?;
     let answer = door.send_request(request).await?;
     let status = answer.status();
     answer.into_body().collect().await?;

@@ -1,0 +1,139 @@
+//! Who may do what: credentials become principals, and each route says which scope it takes.
+
+mod claims;
+mod gate;
+mod issuers;
+mod jws;
+mod key_source;
+mod keys;
+mod principal;
+mod scope;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::http::{HeaderMap, header};
+use quick_cache::sync::Cache;
+use sha2::{Digest as _, Sha256};
+
+pub use gate::Guarded;
+pub use issuers::IssuersError;
+pub use keys::Algorithm;
+pub use principal::{Actor, Principal};
+pub use scope::{Role, Scope, Scopes};
+pub use settings::AuthSettings;
+
+use crate::clock;
+use crate::problem::Problem;
+use claims::{Claims, Expected, Refused};
+use issuers::{Issuer, Issuers};
+use jws::Jws;
+use key_source::Unavailable;
+
+const SCHEME: &str = "bearer";
+/// Tokens that were verified are remembered, so many of them.
+const MOST_VERIFIED: usize = 10_000;
+/// For so long: a key that is withdrawn ends its tokens.
+const VERIFIED_FOR: Duration = Duration::from_mins(1);
+
+/// Knows whose credentials are good. Cheap to clone.
+#[derive(Clone)]
+pub struct Auth(Option<Arc<Trusted>>);
+
+struct Trusted {
+    issuers: Issuers,
+    /// By the digest of the token.
+    verified: Cache<[u8; 32], Verified>,
+}
+
+#[derive(Clone)]
+struct Verified {
+    principal: Principal,
+    expires_at: i64,
+    at: Instant,
+}
+
+impl Auth {
+    pub fn new(settings: &AuthSettings) -> Result<Self, IssuersError> {
+        let Some(file) = &settings.issuers_file else { return Ok(Self(None)) };
+        let issuers = Issuers::read(file, settings.is_production)?;
+        Ok(Self(Some(Arc::new(Trusted { issuers, verified: Cache::new(MOST_VERIFIED) }))))
+    }
+
+    /// Who sends a request with these headers.
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
+        match &self.0 {
+            Some(trusted) => trusted.principal(bearer(headers)?).await,
+            None => Ok(Principal::anyone()),
+        }
+    }
+}
+
+impl Trusted {
+    async fn principal(&self, token: &str) -> Result<Principal, Problem> {
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        let now = clock::now().timestamp();
+        if let Some(verified) = self.verified.get(&digest).filter(|verified| verified.at.elapsed() < VERIFIED_FOR) {
+            return if claims::is_over(verified.expires_at, now) { Err(expired()) } else { Ok(verified.principal) };
+        }
+        let jws = Jws::parse(token).ok_or_else(invalid)?;
+        let claims: Claims = jws.claims().ok_or_else(invalid)?;
+        // What it says is believed once its signature is that of whom it says it is from.
+        let issuer = self.issuers.named(&claims.iss).filter(|issuer| issuer.signs_with(jws.algorithm));
+        let issuer = issuer.ok_or_else(invalid)?;
+        if !is_signed_by(issuer, &jws).await.map_err(|Unavailable| unavailable())? {
+            return Err(invalid());
+        }
+        let (audience, longest_service_token_s) = (&self.issuers.audience, issuer.longest_service_token_s);
+        let principal =
+            claims.check(&Expected { audience, longest_service_token_s, now }).map_err(|refused| match refused {
+                Refused::Expired => expired(),
+                Refused::Invalid => invalid(),
+            })?;
+        let (expires_at, at) = (claims.expires_at(), Instant::now());
+        self.verified.insert(digest, Verified { principal: principal.clone(), expires_at, at });
+        Ok(principal)
+    }
+}
+
+async fn is_signed_by(issuer: &Issuer, jws: &Jws<'_>) -> Result<bool, Unavailable> {
+    let Jws { algorithm, key_id, signed, signature, .. } = jws;
+    let keys = issuer.keys.keys(key_id, *algorithm).await?;
+    if keys.verify(key_id, *algorithm, signed, signature) {
+        return Ok(true);
+    }
+    if !keys.has(key_id, *algorithm) {
+        return Ok(false);
+    }
+    Ok(issuer.keys.keys_anew().await?.verify(key_id, *algorithm, signed, signature))
+}
+
+/// The one credential of a request (RFC 6750); in a query string or a body it is none.
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or_else(missing)?;
+    if values.next().is_some() {
+        return Err(Problem::bad_request("malformed_header", "Authorization is given more than once"));
+    }
+    let (scheme, token) = value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or_else(missing)?;
+    if scheme.eq_ignore_ascii_case(SCHEME) { Ok(token.trim()) } else { Err(missing()) }
+}
+
+fn missing() -> Problem {
+    Problem::unauthorized("token_missing", "send a token: Authorization: Bearer …")
+}
+
+fn invalid() -> Problem {
+    Problem::unauthorized("token_invalid", "this token is not one that is taken here")
+}
+
+fn expired() -> Problem {
+    Problem::unauthorized("token_expired", "this token has expired: get another from its issuer")
+}
+
+fn unavailable() -> Problem {
+    Problem::unavailable("issuer_unavailable", "the keys of the token's issuer cannot be had now")
+}

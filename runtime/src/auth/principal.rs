@@ -1,0 +1,80 @@
+//! Who a request is from, as far as a credential proves it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use proto::identifier::Identifier;
+use proto::subject::Tenant;
+
+use super::scope::{Scope, Scopes};
+
+/// Somebody who may do something. Cheap to clone.
+#[derive(Clone)]
+pub struct Principal(Arc<Proven>);
+
+pub(super) struct Proven {
+    pub(super) actor: Actor,
+    pub(super) tenants: Tenants,
+    pub(super) scopes: Scopes,
+    /// A guest who may see and do only what is about itself.
+    pub(super) own: Option<Identifier>,
+}
+
+/// What sort of caller it is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// Somebody at a client of some name; the subject is the issuer's, and opaque.
+    Person {
+        client_id: String,
+        subject: String,
+    },
+    Service {
+        service_id: String,
+    },
+    /// Authentication is off.
+    Anyone,
+}
+
+pub(super) enum Tenants {
+    These(Vec<Tenant>),
+    All,
+}
+
+impl Principal {
+    pub(super) fn new(proven: Proven) -> Self {
+        Self(Arc::new(proven))
+    }
+
+    /// Everybody, where authentication is off.
+    pub(super) fn anyone() -> Self {
+        let scopes = Scopes::of(&Scope::ALL);
+        Self::new(Proven { actor: Actor::Anyone, tenants: Tenants::All, scopes, own: None })
+    }
+
+    pub fn actor(&self) -> &Actor {
+        &self.0.actor
+    }
+
+    pub fn may(&self, scope: Scope) -> bool {
+        self.0.scopes.contain(scope)
+    }
+
+    pub fn is_of(&self, tenant: &Tenant) -> bool {
+        match &self.0.tenants {
+            Tenants::These(tenants) => tenants.contains(tenant),
+            Tenants::All => true,
+        }
+    }
+
+    /// Of a guest, whom everything it asks for must be about; `None` for everybody else.
+    pub fn own(&self) -> Option<&Identifier> {
+        self.0.own.as_ref()
+    }
+}
+
+/// Subjects are people's: they are not for logs.
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Principal")
+    }
+}

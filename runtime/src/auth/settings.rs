@@ -1,0 +1,36 @@
+//! Which issuers are trusted, or that nobody is asked who they are.
+
+use std::path::PathBuf;
+
+use crate::config::Env;
+
+const ISSUERS_FILE: &str = "KEEPSAKE_ISSUERS_FILE";
+const OFF: &str = "off";
+
+/// How callers of a service prove who they are.
+#[derive(Clone, Debug)]
+pub struct AuthSettings {
+    /// `None`: they need not.
+    pub(super) issuers_file: Option<PathBuf>,
+    /// Then neither that nor an issuer for development is taken.
+    pub(super) is_production: bool,
+}
+
+impl AuthSettings {
+    /// Reads `KEEPSAKE_ISSUERS_FILE`, `KEEPSAKE_AUTH` and `KEEPSAKE_ENV`.
+    pub fn from_env(env: &mut Env) -> Option<Self> {
+        let environment: String = env.or("KEEPSAKE_ENV", String::new(), "`production`, or anything else");
+        let auth: Option<String> = env.optional("KEEPSAKE_AUTH", "`off`, or absent");
+        let is_production = environment == "production";
+        match auth.as_deref() {
+            None => {
+                let what = "the file of the issuers whose tokens are taken (docs/access.md), or KEEPSAKE_AUTH=off";
+                let issuers_file = env.required(ISSUERS_FILE, what)?;
+                Some(Self { issuers_file: Some(issuers_file), is_production })
+            }
+            Some(OFF) if !is_production => Some(Self { issuers_file: None, is_production }),
+            Some(OFF) => env.refuse("KEEPSAKE_AUTH=off is not for KEEPSAKE_ENV=production"),
+            Some(_) => env.refuse("KEEPSAKE_AUTH is not readable: `off`, or absent"),
+        }
+    }
+}

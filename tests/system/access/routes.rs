@@ -1,0 +1,59 @@
+//! Every route that is somebody's to use, and the scope it takes.
+
+use axum::http::Method;
+use runtime::auth::Scope;
+
+pub(super) struct Route {
+    pub(super) method: Method,
+    /// `{guest}` stands for a guest.
+    pub(super) path: &'static str,
+    pub(super) body: &'static str,
+    pub(super) scope: Scope,
+    pub(super) names_a_guest: bool,
+}
+
+impl Route {
+    fn get(path: &'static str, scope: Scope, names_a_guest: bool) -> Self {
+        Self { method: Method::GET, path, body: "", scope, names_a_guest }
+    }
+
+    pub(super) fn post(path: &'static str, scope: Scope) -> Self {
+        Self { method: Method::POST, path, body: "", scope, names_a_guest: false }
+    }
+
+    fn about_a_guest(self, body: &'static str) -> Self {
+        Self { body, names_a_guest: true, ..self }
+    }
+
+    fn with(self, body: &'static str) -> Self {
+        Self { body, ..self }
+    }
+}
+
+const RECORD: &str = r#"{"kind":"order.created","topic":"jazz"}"#;
+const EVENT: &str = r#"{"user_id":"{guest}","event_name":"order.created","event_at":"2026-03-01T10:00:00Z"}"#;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/users/{guest}", Scope::ProfileRead, true),
+        Route::get("/api/v1/users/{guest}", Scope::ProfileRead, true),
+        Route::get("/guests/{guest}/profile", Scope::ProfileRead, true),
+        Route::get("/api/v1/guests/{guest}/profile", Scope::ProfileRead, true),
+        Route::get("/guests/{guest}/interactions", Scope::InteractionRead, true),
+        Route::get("/api/v1/guests/{guest}/interactions", Scope::InteractionRead, true),
+        Route::get("/guests/{guest}/timeline", Scope::InteractionRead, true),
+        Route::get("/api/v1/guests/{guest}/timeline", Scope::InteractionRead, true),
+        Route::get("/topics/jazz/summary", Scope::SummaryRead, false),
+        Route::get("/api/v1/topics/jazz/summary", Scope::SummaryRead, false),
+        Route::get("/commands/known", Scope::CommandRead, false),
+        Route::get("/api/v1/commands/known", Scope::CommandRead, false),
+        Route::post("/guests/{guest}/interactions", Scope::InteractionWrite).about_a_guest(RECORD),
+        Route::post("/api/v1/guests/{guest}/interactions", Scope::InteractionWrite).about_a_guest(RECORD),
+        Route::post("/event", Scope::InteractionWrite).about_a_guest(EVENT),
+        Route::post("/api/v1/event", Scope::InteractionWrite).about_a_guest(EVENT),
+        Route::post("/users", Scope::GuestWrite).with(r#"{"user_id":"ada"}"#),
+        Route::post("/api/v1/users", Scope::GuestWrite).with(r#"{"user_id":"ada"}"#),
+        Route::post("/tenants", Scope::TenantAdmin).with(r#"{"name":"A tenant"}"#),
+        Route::post("/api/v1/tenants", Scope::TenantAdmin).with(r#"{"name":"A tenant"}"#),
+    ]
+}
