@@ -1,15 +1,19 @@
-//! A way to Postgres that now and then loses the answer to a COMMIT.
+//! A way to Postgres that loses the answer to a COMMIT now and then, or keeps transactions from beginning.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+/// As our statements and as tokio-postgres have it.
+const BEGINS: [&[u8]; 2] = [b"BEGIN\0", b"START TRANSACTION\0"];
 const COMMIT: &[u8] = b"COMMIT\0";
 
-/// Passes everything on, and once told to cuts the connection behind every so-manieth COMMIT: sent, and never answered.
+/// Passes everything on. Once told to, it cuts the connection behind every so-manieth COMMIT: sent, and never answered. Or it keeps
+/// every BEGIN and what follows it, until it is told to let go.
 pub struct Cutter {
     port: u16,
     scissors: Arc<Scissors>,
@@ -21,16 +25,20 @@ struct Scissors {
     open: AtomicBool,
     commits: AtomicU64,
     cuts: AtomicU64,
+    holds: watch::Sender<bool>,
+    held: AtomicU64,
 }
 
 impl Cutter {
-    /// In front of the Postgres at `host:port`.
-    pub async fn start(upstream: String, every: u64) -> Self {
+    /// In front of the Postgres this URL leads to.
+    pub async fn start(url: &str, every: u64) -> Self {
+        let upstream = url.rsplit_once('@').expect("a login").1.split('/').next().expect("a host").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let mut connections = JoinSet::new();
-        let (open, commits, cuts) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
-        let scissors = Arc::new(Scissors { every, open, commits, cuts });
+        let [commits, cuts, held] = [const { AtomicU64::new(0) }; 3];
+        let (open, holds) = (AtomicBool::new(false), watch::Sender::new(false));
+        let scissors = Arc::new(Scissors { every, open, commits, cuts, holds, held });
         let of_all = Arc::clone(&scissors);
         connections.spawn(async move {
             let mut open = JoinSet::new();
@@ -59,6 +67,21 @@ impl Cutter {
         self.scissors.open.store(false, Ordering::Relaxed);
     }
 
+    /// From now on no transaction begins; those under way are finished.
+    pub fn hold(&self) {
+        self.scissors.holds.send_replace(true);
+    }
+
+    /// Everything that was kept goes its way.
+    pub fn let_go(&self) {
+        self.scissors.holds.send_replace(false);
+    }
+
+    /// Transactions that were ever kept.
+    pub fn held(&self) -> u64 {
+        self.scissors.held.load(Ordering::Relaxed)
+    }
+
     /// COMMITs whose answer was lost.
     pub fn cuts(&self) -> u64 {
         self.scissors.cuts.load(Ordering::Relaxed)
@@ -73,6 +96,19 @@ impl Scissors {
         self.cuts.fetch_add(cuts.into(), Ordering::Relaxed);
         cuts
     }
+
+    /// Returns when what begins with this may be passed on.
+    async fn pass(&self, asked: &[u8]) {
+        let mut holds = self.holds.subscribe();
+        if *holds.borrow() && BEGINS.iter().any(|begin| contains(asked, begin)) {
+            self.held.fetch_add(1, Ordering::Relaxed);
+            let _kept_by_self = holds.wait_for(|holds| !holds).await;
+        }
+    }
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
 async fn pass(mut client: TcpStream, mut server: TcpStream, scissors: &Scissors) {
@@ -81,11 +117,11 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, scissors: &Scissors)
         tokio::select! {
             read = client.read(&mut asked) => {
                 let Ok(bytes @ 1..) = read else { return };
+                scissors.pass(&asked[..bytes]).await;
                 if server.write_all(&asked[..bytes]).await.is_err() {
                     return;
                 }
-                let is_commit = asked[..bytes].windows(COMMIT.len()).any(|window| window == COMMIT);
-                if is_commit && scissors.cut() {
+                if contains(&asked[..bytes], COMMIT) && scissors.cut() {
                     return;
                 }
             }

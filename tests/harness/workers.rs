@@ -15,12 +15,12 @@ FROM keepsake.lane l LEFT JOIN keepsake.worker w ON w.worker = l.holder";
 
 pub struct Workers {
     each: Vec<Worker>,
-    environment: Vec<(String, String)>,
     logs: PathBuf,
 }
 
 struct Worker {
     port: u16,
+    environment: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -32,22 +32,27 @@ impl Workers {
 
     /// The same with further settings.
     pub async fn start_with(world: &World, count: usize, settings: &[(&str, String)]) -> Self {
-        let mut environment: Vec<_> = world.environment(Service::Projections).into_iter().collect();
-        environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let logs = world.folder().join("workers");
         std::fs::create_dir_all(&logs).expect("a folder");
-        let each = (0..count).map(|_| Worker { port: free_port(), child: None }).collect();
-        let mut workers = Self { each, environment, logs };
-        for which in 0..count {
-            workers.start_one(which).await;
+        let mut workers = Self { each: Vec::new(), logs };
+        for _ in 0..count {
+            workers.add(world, settings).await;
         }
         workers
+    }
+
+    /// One more, ready.
+    pub async fn add(&mut self, world: &World, settings: &[(&str, String)]) {
+        let mut environment: Vec<_> = world.environment(Service::Projections).into_iter().collect();
+        environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        self.each.push(Worker { port: free_port(), environment, child: None });
+        self.start_one(self.each.len() - 1).await;
     }
 
     /// Starts one that does not run, and waits until it is ready.
     pub async fn start_one(&mut self, which: usize) {
         let address = format!("127.0.0.1:{}", self.each[which].port);
-        let environment = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let environment = self.each[which].environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let environment = environment.chain([("KEEPSAKE_HTTP_ADDR", address.as_str())]);
         let child = services::start(Service::Projections, environment, &self.log(which), &self.url(which)).await;
         self.each[which].child = Some(child);

@@ -2,7 +2,7 @@
 
 pub(crate) mod settled;
 
-use keepsake_tests::harness::{Client, Cutter, Processes, Service, Workers, World, eventually, table};
+use keepsake_tests::harness::{Client, Cutter, Processes, Service, Workers, World, eventually, table, until_folded};
 
 use crate::faults::load::Load;
 use settled::settled;
@@ -122,8 +122,7 @@ async fn no_row_is_lost_or_doubled_when_postgres_is_killed() {
 async fn no_row_is_lost_or_doubled_when_the_answer_to_a_commit_is_lost() {
     let world = World::start().await;
     let (_command, client, load) = start(&world).await;
-    let host = world.database.writer.rsplit_once('@').expect("a login").1.split('/').next().expect("a host");
-    let cutter = Cutter::start(host.to_owned(), 9).await;
+    let cutter = Cutter::start(&world.database.writer, 9).await;
     let settings = [("KEEPSAKE_DATABASE_URL", cutter.url(&world.database.writer))];
     let workers = Workers::start_with(&world, 2, &settings).await;
     cutter.begin();
@@ -147,6 +146,29 @@ async fn a_worker_that_slept_past_its_lease_writes_nothing_more() {
         load.until_further(BETWEEN).await;
         workers.thaw(which);
     }
+    workers.until_held_by(&world, 2).await;
+    settled(&world, &client, load, &workers).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_that_were_on_their_way_when_the_lease_ended_are_refused() {
+    let world = World::start().await;
+    let (_command, client, load) = start(&world).await;
+    let cutter = Cutter::start(&world.database.writer, u64::MAX).await;
+    let url = cutter.url(&world.database.writer);
+    // Its errands would be held up as well.
+    let settings = [("KEEPSAKE_DATABASE_URL", url), ("KEEPSAKE_ERRANDS", "0".to_owned())];
+    let mut workers = Workers::start_with(&world, 1, &settings).await;
+    workers.add(&world, &[]).await;
+    workers.until_held_by(&world, 2).await;
+    load.until_further(BETWEEN).await;
+    cutter.hold();
+    // Its look at the leases, and a batch of each of its two lanes.
+    eventually("a batch of each lane is on its way", async || (cutter.held() >= 3).then_some(())).await;
+    workers.until_held_by(&world, 1).await;
+    load.until_further(BETWEEN).await;
+    until_folded(&world, &client).await;
+    cutter.let_go();
     workers.until_held_by(&world, 2).await;
     settled(&world, &client, load, &workers).await;
 }
