@@ -11,13 +11,13 @@ const DAY_SECONDS: i64 = 86_400;
 /// Print a token for development
 ///
 /// It is signed by an issuer of this machine, which `keepsake up` makes its services trust and which nothing trusts where
-/// KEEPSAKE_ENV=production. Without --role and --scope its bearer may do everything in the tenant.
+/// `KEEPSAKE_ENV=production`. Without --role and --scope its bearer may do everything in the tenant.
 #[derive(clap::Args, Clone, Debug)]
 pub struct TokenArgs {
     /// Tenant the bearer may act for; a service's token takes several
     #[arg(long = "tenant", env = "KEEPSAKE_TENANT", default_value = "demo")]
     tenants: Vec<String>,
-    /// Who bears it; with --role guest the user_id of the guest
+    /// Who bears it; with --role guest the `user_id` of the guest
     #[arg(long, default_value = "developer", conflicts_with = "service")]
     subject: String,
     /// Make it a service's token, which lives at most 10 minutes
@@ -60,13 +60,12 @@ impl TokenArgs {
         if roles.is_empty() && scopes.is_empty() {
             roles.push(Role::Admin);
         }
-        let bearer = match service {
-            Some(service_id) => Bearer::Service { tenants, service_id },
-            None => {
-                let [tenant] = <[String; 1]>::try_from(tenants)
-                    .map_err(|_| anyhow::anyhow!("a person's token is for one tenant; --service NAME takes several"))?;
-                Bearer::Person { tenant, subject }
-            }
+        let bearer = if let Some(service_id) = service {
+            Bearer::Service { tenants, service_id }
+        } else {
+            let [tenant] = <[String; 1]>::try_from(tenants)
+                .map_err(|_| anyhow::anyhow!("a person's token is for one tenant; --service NAME takes several"))?;
+            Bearer::Person { tenant, subject }
         };
         Ok(Grant { bearer, roles, scopes, seconds })
     }

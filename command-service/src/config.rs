@@ -2,7 +2,8 @@
 //!
 //! `NATS_URL`, `NATS_MONITOR_URL`, `KEEPSAKE_DURABILITY`, `KEEPSAKE_DATABASE_URL`, `KEEPSAKE_VAULT_URL`, `KEEPSAKE_KEK_FILE`,
 //! `KEEPSAKE_CACHE_BYTES`, `KEEPSAKE_HTTP_ADDR`, `KEEPSAKE_COMMAND_URL`,
-//! `KEEPSAKE_REQUIRE_IF_MATCH`, `KEEPSAKE_ISSUERS_FILE`, `KEEPSAKE_AUTH`, `KEEPSAKE_ENV`
+//! `KEEPSAKE_REQUIRE_IF_MATCH`, `KEEPSAKE_ISSUERS_FILE`, `KEEPSAKE_AUTH`, `KEEPSAKE_ENV`,
+//! `KEEPSAKE_TENANT_REQUESTS_PER_S`, `KEEPSAKE_PRINCIPAL_REQUESTS_PER_S`
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use event_log::durability::Declared;
 use runtime::auth::AuthSettings;
 use runtime::config::{ConfigError, Env, Secret};
+use runtime::limits::LimitSettings;
 
 const DEFAULT_HTTP_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8004);
 
@@ -29,6 +31,8 @@ pub struct Config {
     pub cache_bytes: u64,
     /// Whose tokens are taken over HTTP.
     pub auth: AuthSettings,
+    /// How often somebody may ask over HTTP.
+    pub limits: LimitSettings,
     pub http_address: SocketAddr,
     /// Under which others reach that: `http://host:port`.
     pub public_url: Option<String>,
@@ -47,6 +51,7 @@ impl Config {
         let key_file = env.required("KEEPSAKE_KEK_FILE", "the file with the key-encryption key");
         let cache_bytes = env.or("KEEPSAKE_CACHE_BYTES", DEFAULT_CACHE_BYTES, "a number of bytes");
         let auth = AuthSettings::from_env(&mut env);
+        let limits = LimitSettings::from_env(&mut env);
         let http_address = env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_HTTP_ADDRESS, "an address and port to listen on");
         let public_url: Option<String> =
             env.optional("KEEPSAKE_COMMAND_URL", "http://host:port, as others reach this service");
@@ -64,6 +69,7 @@ impl Config {
             key_file,
             cache_bytes,
             auth,
+            limits,
             http_address,
             public_url,
             require_if_match,

@@ -31,7 +31,7 @@ use event_log::durability::DurabilityProof;
 use event_log::{intake, stream};
 use futures_util::FutureExt as _;
 use runtime::Running;
-use runtime::auth::Auth;
+use runtime::auth::Gatekeeper;
 use runtime::health::{self, Check};
 use runtime::serve;
 use schema::CommandLog;
@@ -67,7 +67,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let store = EventStore::new(log_client.clone(), vault.clone(), command_log, appender, config.cache_bytes);
     let executor = Arc::new(Executor::new(store, vault, durability.clone()));
 
-    let auth = Auth::new(&config.auth)?;
+    let gatekeeper = Gatekeeper::new(&config.auth, config.limits)?;
     let stop = CancellationToken::new();
     let listener = serve::bind(config.http_address).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
@@ -81,7 +81,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let emptying = Intake::new(&config.nats_url, Arc::clone(&executor), verdicts.clone(), &intake);
     running.spawn(emptying.run(intake.replicas, stop.clone()));
     let health = health::router(checks(&log_client, canary, &executor), stop.clone());
-    let router = ingress::http::router(log_client, executor, verdicts, &auth, config.require_if_match).merge(health);
+    let router =
+        ingress::http::router(log_client, executor, verdicts, &gatekeeper, config.require_if_match).merge(health);
     running.spawn(serve::serve(listener, router, stop));
     Ok(running)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use runtime::auth::AuthSettings;
 use runtime::config::{ConfigError, Env, Secret};
+use runtime::limits::LimitSettings;
 
 use crate::pass_through::CommandUrl;
 
@@ -22,6 +23,8 @@ pub struct Config {
     pub command_url: CommandUrl,
     /// Whose tokens are taken.
     pub auth: AuthSettings,
+    /// How often somebody may ask.
+    pub limits: LimitSettings,
     pub http_address: SocketAddr,
 }
 
@@ -33,6 +36,7 @@ impl Config {
         let key_file = env.required("KEEPSAKE_KEK_FILE", "the file that holds the key-encryption key");
         let command_url = env.required("KEEPSAKE_COMMAND_URL", "the command service: http://host:port");
         let auth = AuthSettings::from_env(&mut env);
+        let limits = LimitSettings::from_env(&mut env);
         let http_address = env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_ADDRESS, "the address to listen on: 127.0.0.1:8003");
         let settings = || {
             Some(Self {
@@ -41,6 +45,7 @@ impl Config {
                 key_file: key_file?,
                 command_url: command_url?,
                 auth: auth?,
+                limits,
                 http_address,
             })
         };

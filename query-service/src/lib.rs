@@ -16,7 +16,7 @@ mod resources;
 
 use anyhow::Context as _;
 use runtime::Running;
-use runtime::auth::Auth;
+use runtime::auth::Gatekeeper;
 use runtime::health::{self, Check};
 use runtime::serve::{bind, serve};
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,7 @@ pub(crate) struct Service {
 /// Starts the service; it listens when this returns, whether or not its databases answer yet.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     let stop = CancellationToken::new();
-    let auth = Auth::new(&config.auth)?;
+    let gatekeeper = Gatekeeper::new(&config.auth, config.limits)?;
     let vault = Vault::connect(&config.vault_url, &config.key_file).context("the vault cannot be used")?;
     let pool = schema::pool(&config.database_url, CONNECTIONS).context("the read database cannot be used")?;
     let service = Service {
@@ -53,7 +53,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     };
     let listener = bind(config.http_address).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
-    let router = resources::router(&auth).with_state(service.clone());
+    let router = resources::router(&gatekeeper).with_state(service.clone());
     let router = router.merge(health::router(checks(&service), stop.clone()));
     running.spawn(serve(listener, router, stop));
     running.spawn(service.reader.follow());

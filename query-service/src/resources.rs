@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::routing::{any, get};
-use runtime::auth::{Auth, Guarded as _, Scope};
+use runtime::auth::{Gatekeeper, Guarded as _, Scope};
 use runtime::problem::Problem;
 
 use crate::Service;
@@ -13,15 +13,16 @@ use timeline::Timeline;
 
 mod interactions;
 mod profile;
+mod quotas;
 mod timeline;
 mod topic_summary;
 
 /// Who asks must be known and have the scope that stands behind the route; what is passed on is guarded where it arrives.
-pub(crate) fn router(auth: &Auth) -> Router<Service> {
-    let profile = || get(profile::read).guarded(auth, Scope::ProfileRead);
-    let interactions = || get(read::<Interactions>).guarded(auth, Scope::InteractionRead);
-    let timeline = || get(read::<Timeline>).guarded(auth, Scope::InteractionRead);
-    let topic_summary = || get(topic_summary::read).guarded(auth, Scope::SummaryRead);
+pub(crate) fn router(gatekeeper: &Gatekeeper) -> Router<Service> {
+    let profile = || get(profile::read).guarded(gatekeeper, Scope::ProfileRead);
+    let interactions = || get(read::<Interactions>).guarded(gatekeeper, Scope::InteractionRead);
+    let timeline = || get(read::<Timeline>).guarded(gatekeeper, Scope::InteractionRead);
+    let topic_summary = || get(topic_summary::read).guarded(gatekeeper, Scope::SummaryRead);
     let passed_on = || any(pass_through).options(no_such_route);
     Router::new()
         .route("/users/{guest_id}", profile())
@@ -34,6 +35,7 @@ pub(crate) fn router(auth: &Auth) -> Router<Service> {
         .route("/api/v1/guests/{guest_id}/timeline", timeline())
         .route("/topics/{topic_name}/summary", topic_summary())
         .route("/api/v1/topics/{topic_name}/summary", topic_summary())
+        .route("/api/v1/quotas", get(quotas::read).guarded(gatekeeper, None))
         .route("/commands/{command_id}", get(pass_through))
         .route("/api/v1/commands/{command_id}", get(pass_through))
         .route("/asyncapi.json", get(pass_through))

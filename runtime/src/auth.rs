@@ -19,7 +19,7 @@ use axum::http::{HeaderMap, header};
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 
-pub use gate::Guarded;
+pub use gate::{Gatekeeper, Guarded};
 pub use issuers::IssuersError;
 pub use keys::Algorithm;
 pub use principal::{Actor, Principal};

@@ -51,6 +51,9 @@ fn tls() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, r
 
 impl HttpClient {
     /// A client whose every request ends within `timeout`. It trusts no authority, so it speaks plain HTTP: to our own services.
+    ///
+    /// # Panics
+    /// Never: ring has every suite of the default versions.
     pub fn new(timeout: Duration) -> Self {
         let tls = tls().map(|tls| tls.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
         Self::over(tls.expect("ring has every suite of the default versions"), timeout)

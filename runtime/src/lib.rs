@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod health;
 pub mod http_client;
+pub mod limits;
 pub mod metrics;
 pub mod problem;
 pub mod process;

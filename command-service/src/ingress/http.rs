@@ -19,7 +19,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use proto::{Command, Reply};
-use runtime::auth::{Auth, Guarded as _, Principal, Scope};
+use runtime::auth::{Gatekeeper, Guarded as _, Principal, Scope};
 use runtime::body;
 use runtime::problem::Problem;
 use runtime::tenant::{RequestTenant, Tenant};
@@ -55,18 +55,21 @@ pub(crate) fn router(
     client: Client,
     executor: Arc<Executor>,
     verdicts: Verdicts,
-    auth: &Auth,
+    gatekeeper: &Gatekeeper,
     require_if_match: bool,
 ) -> Router {
     let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
     let asyncapi = asyncapi::document().to_string().into();
     let door = Door { client, executor, verdicts, in_flight, asyncapi, require_if_match };
     let versioned = Router::new()
-        .route("/tenants", post(tenants::provision).guarded(auth, Scope::TenantAdmin))
-        .route("/users", post(guests::register).guarded(auth, Scope::GuestWrite))
-        .route("/event", post(events::record).guarded(auth, Scope::InteractionWrite))
-        .route("/guests/{guest_id}/interactions", post(interactions::record).guarded(auth, Scope::InteractionWrite))
-        .route("/commands/{command_id}", get(commands::verdict).guarded(auth, Scope::CommandRead));
+        .route("/tenants", post(tenants::provision).guarded(gatekeeper, Scope::TenantAdmin))
+        .route("/users", post(guests::register).guarded(gatekeeper, Scope::GuestWrite))
+        .route("/event", post(events::record).guarded(gatekeeper, Scope::InteractionWrite))
+        .route(
+            "/guests/{guest_id}/interactions",
+            post(interactions::record).guarded(gatekeeper, Scope::InteractionWrite),
+        )
+        .route("/commands/{command_id}", get(commands::verdict).guarded(gatekeeper, Scope::CommandRead));
     Router::new()
         .merge(versioned.clone())
         .nest("/api/v1", versioned)

@@ -1,53 +1,77 @@
 //! The gate before a route: who comes in, for which tenant, and whether they may.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::MethodRouter;
 
-use super::{Auth, Scope};
+use super::{Auth, AuthSettings, IssuersError, Scope};
+use crate::limits::{Allowance, LimitSettings, Limits};
 use crate::problem::Problem;
 use crate::tenant;
 
-/// A route that is closed to whoever lacks a scope.
+/// Who stands at the gates of a process. Cheap to clone.
+#[derive(Clone)]
+pub struct Gatekeeper {
+    auth: Auth,
+    limits: Arc<Limits>,
+}
+
+impl Gatekeeper {
+    pub fn new(auth: &AuthSettings, limits: LimitSettings) -> Result<Self, IssuersError> {
+        Ok(Self { auth: Auth::new(auth)?, limits: Arc::new(Limits::new(limits)) })
+    }
+}
+
+/// A route that is closed to whoever may not use it.
 pub trait Guarded {
-    /// Lets in who may act for the tenant of the request and has this scope. What stands behind it finds both in `RequestTenant`
-    /// and `Principal`.
+    /// Lets in who may act for the tenant of the request, has this scope, and has not asked too often. What stands behind it finds
+    /// `RequestTenant`, `Principal` and `Allowance`.
     #[must_use]
-    fn guarded(self, auth: &Auth, scope: Scope) -> Self;
+    fn guarded(self, gatekeeper: &Gatekeeper, scope: impl Into<Option<Scope>>) -> Self;
 }
 
 impl<S: Clone + Send + Sync + 'static> Guarded for MethodRouter<S> {
-    fn guarded(self, auth: &Auth, scope: Scope) -> Self {
-        self.route_layer(from_fn_with_state(Gate { auth: auth.clone(), scope }, pass))
+    fn guarded(self, gatekeeper: &Gatekeeper, scope: impl Into<Option<Scope>>) -> Self {
+        let gate = Gate { keeper: gatekeeper.clone(), scope: scope.into() };
+        self.route_layer(from_fn_with_state(gate, pass))
     }
 }
 
 #[derive(Clone)]
 struct Gate {
-    auth: Auth,
-    scope: Scope,
+    keeper: Gatekeeper,
+    /// `None`: whoever is known may pass.
+    scope: Option<Scope>,
 }
 
 async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     match gate.admit(&mut request).await {
-        Ok(()) => next.run(request).await,
+        Ok(allowance) => {
+            let mut response = next.run(request).await;
+            allowance.tell(response.headers_mut());
+            response
+        }
         Err(problem) => problem.into_response(),
     }
 }
 
 impl Gate {
-    async fn admit(&self, request: &mut Request) -> Result<(), Problem> {
-        let principal = self.auth.authenticate(request.headers()).await?;
+    async fn admit(&self, request: &mut Request) -> Result<Allowance, Problem> {
+        let principal = self.keeper.auth.authenticate(request.headers()).await?;
         let tenant = tenant::named_in(request.headers())?;
         if !principal.is_of(&tenant) {
             return Err(Problem::forbidden("tenant_mismatch", "this token is not for the tenant in X-Tenant-ID"));
         }
-        if !principal.may(self.scope) {
-            return Err(Problem::forbidden("scope_missing", format!("this token lacks the scope {}", self.scope)));
+        if let Some(scope) = self.scope.filter(|scope| !principal.may(*scope)) {
+            return Err(Problem::forbidden("scope_missing", format!("this token lacks the scope {scope}")));
         }
+        let allowance = self.keeper.limits.take(&tenant, &principal)?;
         request.extensions_mut().insert(tenant::RequestTenant(tenant));
         request.extensions_mut().insert(principal);
-        Ok(())
+        request.extensions_mut().insert(allowance);
+        Ok(allowance)
     }
 }

@@ -1,6 +1,7 @@
 //! Who a request is from, as far as a credential proves it.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use proto::identifier::Identifier;
@@ -21,7 +22,7 @@ pub(super) struct Proven {
 }
 
 /// What sort of caller it is.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Actor {
     /// Somebody at a client of some name; the subject is the issuer's, and opaque.
     Person {
@@ -46,7 +47,7 @@ impl Principal {
     }
 
     /// Everybody, where authentication is off.
-    pub(super) fn anyone() -> Self {
+    pub(crate) fn anyone() -> Self {
         let scopes = Scopes::of(&Scope::ALL);
         Self::new(Proven { actor: Actor::Anyone, tenants: Tenants::All, scopes, own: None })
     }
@@ -64,6 +65,13 @@ impl Principal {
             Tenants::These(tenants) => tenants.contains(tenant),
             Tenants::All => true,
         }
+    }
+
+    /// The same for every token of one caller, and of no other's but by chance.
+    pub(crate) fn key(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.0.actor.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Of a guest, whom everything it asks for must be about; `None` for everybody else.

@@ -1,0 +1,160 @@
+//! How often a tenant, and each of its callers, may ask one process: beyond that it is asked to wait, and others do not.
+
+use std::hash::Hash;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use governor::clock::DefaultClock;
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota, RateLimiter};
+use serde::Serialize;
+
+use crate::auth::Principal;
+use crate::config::Env;
+use crate::problem::Problem;
+use crate::tenant::Tenant;
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const LEFT: HeaderName = HeaderName::from_static("ratelimit");
+/// Every so often those who have not asked of late are forgotten.
+const FORGET_EVERY: u32 = 4_096;
+/// A budget is for one second, and full again after one.
+const WINDOW_S: u32 = 1;
+
+const DEFAULT_TENANT: NonZeroU32 = NonZeroU32::new(5_000).expect("not 0");
+const DEFAULT_PRINCIPAL: NonZeroU32 = NonZeroU32::new(2_000).expect("not 0");
+
+/// Requests a second, and as many at once after a silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitSettings {
+    pub tenant: NonZeroU32,
+    pub principal: NonZeroU32,
+}
+
+impl LimitSettings {
+    /// Reads `KEEPSAKE_TENANT_REQUESTS_PER_S` and `KEEPSAKE_PRINCIPAL_REQUESTS_PER_S`.
+    pub fn from_env(env: &mut Env) -> Self {
+        let what = "requests a second over HTTP, 1 or more";
+        Self {
+            tenant: env.or("KEEPSAKE_TENANT_REQUESTS_PER_S", DEFAULT_TENANT, what),
+            principal: env.or("KEEPSAKE_PRINCIPAL_REQUESTS_PER_S", DEFAULT_PRINCIPAL, what),
+        }
+    }
+}
+
+type Limiter<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateInformationMiddleware>;
+
+/// The budgets of everybody who asks this process.
+pub(crate) struct Limits {
+    tenants: Limiter<Tenant>,
+    principals: Limiter<(Tenant, u64)>,
+    asked: AtomicU32,
+}
+
+/// What is left of the budgets a request took from.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Allowance {
+    tenant: Budget,
+    principal: Budget,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Budget {
+    limit: u32,
+    window_s: u32,
+    remaining: u32,
+}
+
+impl Limits {
+    pub(crate) fn new(settings: LimitSettings) -> Self {
+        Self { tenants: limiter(settings.tenant), principals: limiter(settings.principal), asked: AtomicU32::new(0) }
+    }
+
+    /// Takes a request from both budgets. Whoever has used its own up takes nothing from its tenant's.
+    pub(crate) fn take(&self, tenant: &Tenant, principal: &Principal) -> Result<Allowance, Problem> {
+        if self.asked.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+            self.tenants.retain_recent();
+            self.principals.retain_recent();
+        }
+        let principal = take(&self.principals, &(tenant.clone(), principal.key())).ok_or_else(|| refused("you"))?;
+        let tenant = take(&self.tenants, tenant).ok_or_else(|| refused("your tenant"))?;
+        Ok(Allowance { tenant, principal })
+    }
+}
+
+fn limiter<K: Hash + Eq + Clone>(per_second: NonZeroU32) -> Limiter<K> {
+    RateLimiter::keyed(Quota::per_second(per_second)).with_middleware()
+}
+
+fn take<K: Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K) -> Option<Budget> {
+    let left = limiter.check_key(key).ok()?;
+    let (limit, remaining) = (left.quota().burst_size().get(), left.remaining_burst_capacity());
+    Some(Budget { limit, window_s: WINDOW_S, remaining })
+}
+
+fn refused(who: &str) -> Problem {
+    let detail = format!("{who} asked more often than is agreed: wait a second");
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
+}
+
+impl Allowance {
+    /// As draft-ietf-httpapi-ratelimit-headers has it.
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+        let Self { tenant, principal } = self;
+        let policy =
+            format!("\"tenant\";q={};w={WINDOW_S}, \"principal\";q={};w={WINDOW_S}", tenant.limit, principal.limit);
+        let left = format!(
+            "\"tenant\";r={};t={WINDOW_S}, \"principal\";r={};t={WINDOW_S}",
+            tenant.remaining, principal.remaining
+        );
+        for (name, value) in [(POLICY, policy), (LEFT, left)] {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(tenant: u32, principal: u32) -> Limits {
+        let [tenant, principal] = [tenant, principal].map(|limit| NonZeroU32::new(limit).unwrap());
+        Limits::new(LimitSettings { tenant, principal })
+    }
+
+    fn tenant(name: &str) -> Tenant {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn who_has_used_its_budget_up_is_refused_and_others_are_not() {
+        let (limits, anyone) = (limits(3, 100), Principal::anyone());
+        let mut left = Vec::new();
+        while let Ok(allowance) = limits.take(&tenant("loud"), &anyone) {
+            left.push(allowance.tenant.remaining);
+        }
+        assert_eq!(left[..3], [2, 1, 0]);
+        let refused = limits.take(&tenant("loud"), &anyone).map(drop).unwrap_err();
+        assert_eq!((refused.code(), refused.is_retryable()), ("rate_limited", true));
+        assert!(limits.take(&tenant("calm"), &anyone).is_ok());
+    }
+
+    #[test]
+    fn one_caller_does_not_use_the_tenants_budget_up() {
+        let (limits, anyone) = (limits(1_000, 2), Principal::anyone());
+        let asked = (0..1_000).filter_map(|_| limits.take(&tenant("demo"), &anyone).ok()).last().unwrap();
+        assert!(asked.tenant.remaining > 900, "{asked:?}");
+    }
+
+    #[test]
+    fn what_is_left_is_told_in_headers() {
+        let mut headers = HeaderMap::new();
+        limits(5, 2).take(&tenant("demo"), &Principal::anyone()).unwrap().tell(&mut headers);
+        assert_eq!(headers[POLICY], "\"tenant\";q=5;w=1, \"principal\";q=2;w=1");
+        assert_eq!(headers[LEFT], "\"tenant\";r=4;t=1, \"principal\";r=1;t=1");
+    }
+}
