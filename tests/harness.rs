@@ -53,6 +53,8 @@ pub struct World {
     pub issuer: Arc<DevIssuer>,
     folder: TempDir,
     durability: Option<&'static str>,
+    /// Of every service, besides what it needs.
+    settings: Vec<(String, String)>,
 }
 
 impl World {
@@ -108,10 +110,17 @@ impl World {
         postgres: Option<Postgres>,
     ) -> Self {
         let issuer = Arc::new(DevIssuer::open(&folder.path().join("issuer")).expect("an issuer"));
-        let world = Self { nats, database, postgres, issuer, folder, durability };
+        let world = Self { nats, database, postgres, issuer, folder, durability, settings: Vec::new() };
         std::fs::write(world.key_file(), [7; 32]).expect("writes");
         migrate::run(&world.migration()).await.expect("migrates");
         world
+    }
+
+    /// The same with one more setting of every service.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     pub fn folder(&self) -> &Path {
@@ -162,6 +171,7 @@ impl World {
             ("KEEPSAKE_ISSUERS_FILE".to_owned(), self.issuer.issuers_file().display().to_string()),
         ]);
         environment.extend(self.durability.map(|level| ("KEEPSAKE_DURABILITY".to_owned(), level.to_owned())));
+        environment.extend(self.settings.iter().cloned());
         environment
     }
 }

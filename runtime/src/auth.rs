@@ -58,7 +58,10 @@ struct Verified {
 
 impl Auth {
     pub fn new(settings: &AuthSettings) -> Result<Self, IssuersError> {
-        let Some(file) = &settings.issuers_file else { return Ok(Self(None)) };
+        let Some(file) = &settings.issuers_file else {
+            tracing::warn!("nobody is asked for a token: KEEPSAKE_AUTH=off");
+            return Ok(Self(None));
+        };
         let issuers = Issuers::read(file, settings.is_production)?;
         Ok(Self(Some(Arc::new(Trusted { issuers, verified: Cache::new(MOST_VERIFIED) }))))
     }

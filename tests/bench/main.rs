@@ -14,6 +14,7 @@ mod load;
 mod plain;
 mod progress;
 mod raw_loop;
+mod readers;
 mod relay;
 mod results;
 mod row;

@@ -8,6 +8,7 @@ mod hot;
 mod http;
 mod intake;
 mod lag;
+mod noisy;
 mod old;
 mod open;
 mod publish;
@@ -53,9 +54,11 @@ pub(crate) enum Own {
     Lag,
     PublishLag,
     Growth(Doing),
+    /// One tenant reads while another asks far too often.
+    Noisy,
 }
 
-pub(crate) const ROWS: [Spec; 26] = [
+pub(crate) const ROWS: [Spec; 27] = [
     closed("command.c1", 1, 1, Limit::Singles, limit(0.85)),
     closed("command.c16", 1, 16, Limit::Singles, relay_and_raw(0.80, 0.80)),
     closed("command.c64", 1, 64, Limit::Singles, relay_and_raw(0.80, 1.5)),
@@ -82,6 +85,7 @@ pub(crate) const ROWS: [Spec; 26] = [
     other("projection.growth.all", Kind::Own(Own::Growth(Doing::Everybody)), Must::NOTHING),
     other("lag", Kind::Own(Own::Lag), p50_and_p99(1.5, 2.0)),
     other("publish.lag", Kind::Own(Own::PublishLag), Must { missing_at_most: Some(0), ..Must::NOTHING }),
+    other("read.noisy", Kind::Own(Own::Noisy), at_most(1.5)),
 ];
 
 const fn closed(name: &'static str, servers: usize, callers: usize, raw: Limit, must: Must) -> Spec {
@@ -126,6 +130,7 @@ impl Spec {
         match self.kind {
             Kind::Closed(_) => ROUNDS * 3,
             Kind::Hot | Kind::Open | Kind::Intake | Kind::Cold(_) | Kind::Own(Own::PublishLag) => ROUNDS,
+            Kind::Own(Own::Noisy) => noisy::PAIRS * 2,
             Kind::Http | Kind::Own(_) => ROUNDS * 2,
             Kind::Anew(anew) => anew.measurements(),
         }
@@ -155,6 +160,7 @@ pub(crate) async fn measure(bench: &mut Bench, wanted: &[&Spec]) -> anyhow::Resu
             Own::Old => old::measure(bench, spec).await?,
             Own::Lag => lag::measure(bench, spec).await?,
             Own::PublishLag => publish::measure(bench, spec).await?,
+            Own::Noisy => noisy::measure(bench, spec).await?,
             Own::Growth(doing) => growth::measure(bench, spec, doing).await?,
         };
         bench.finish(row.held_to(spec.must))?;

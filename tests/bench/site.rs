@@ -16,6 +16,7 @@ use crate::contestant::command::TENANT;
 use crate::progress::Progress;
 use crate::relay;
 
+const NO_LIMITS: [&str; 2] = ["KEEPSAKE_TENANT_REQUESTS_PER_S", "KEEPSAKE_PRINCIPAL_REQUESTS_PER_S"];
 /// Callers share one connection up to here, and all of them beyond.
 const CALLERS_ON_ONE_CONNECTION: usize = 64;
 const CONNECTIONS: usize = 4;
@@ -43,7 +44,9 @@ impl Site {
         Self::of(World::start_durable().await, 1).await
     }
 
+    /// Nobody is refused for asking too often.
     async fn of(world: World, servers: usize) -> anyhow::Result<Self> {
+        let world = NO_LIMITS.into_iter().fold(world, |world, name| world.with(name, "1000000"));
         let processes = Processes::start_only(&world, &[Service::Command]).await;
         let mut clients = Vec::new();
         for _ in 0..CONNECTIONS {
@@ -69,7 +72,12 @@ impl Site {
 
     /// Sends one command that must be accepted.
     pub(crate) async fn accepted(&self, command: &str, json: String) -> anyhow::Result<Reply> {
-        let subject = format!("cmd.{TENANT}.{command}");
+        self.accepted_of(TENANT, command, json).await
+    }
+
+    /// The same for any tenant.
+    pub(crate) async fn accepted_of(&self, tenant: &str, command: &str, json: String) -> anyhow::Result<Reply> {
+        let subject = format!("cmd.{tenant}.{command}");
         match commander::send(self.client(), &subject, None, Bytes::from(json), commander::PATIENT).await {
             Outcome::Accepted(reply) => serde_json::from_slice(&reply).context("the reply is none"),
             Outcome::Refused { problem, .. } => bail!("{command} was refused: {} {}", problem.code, problem.detail),
@@ -95,7 +103,11 @@ impl Site {
 
     /// `Authorization` of somebody who may do everything.
     pub(crate) fn bearer(&self) -> String {
-        self.world.bearer(TENANT)
+        self.bearer_of(TENANT)
+    }
+
+    pub(crate) fn bearer_of(&self, tenant: &str) -> String {
+        self.world.bearer(tenant)
     }
 
     /// `kill -9` and a new start: everything the service remembered is gone.
@@ -124,7 +136,12 @@ impl Site {
 
     /// Starts query-service; the address it listens at.
     pub(crate) async fn start_query_service(&mut self) -> String {
-        self.processes.start_one(Service::Query).await;
+        self.start_query_service_with(&[]).await
+    }
+
+    /// The same with further settings.
+    pub(crate) async fn start_query_service_with(&mut self, settings: &[(&str, &str)]) -> String {
+        self.processes.start_one_with(Service::Query, settings).await;
         self.processes.url(Service::Query).replace("http://", "")
     }
 

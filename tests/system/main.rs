@@ -19,6 +19,7 @@ mod instances;
 mod intake;
 mod isolation;
 mod lanes;
+mod limits;
 mod log_check;
 mod lost_keys;
 mod merge;

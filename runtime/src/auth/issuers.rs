@@ -112,3 +112,40 @@ fn place(keys: &str, folder: &Path, is_production: bool) -> Option<Place> {
         (!keys.contains("://")).then(|| Place::File(folder.join(keys)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(issuers: &str, is_production: bool) -> Result<Issuers, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("issuers.json");
+        std::fs::write(&file, format!(r#"{{"audience":"keepsake","issuers":[{issuers}]}}"#)).unwrap();
+        Issuers::read(&file, is_production).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn production_trusts_no_issuer_for_development_and_no_keys_that_anybody_could_change() {
+        let development = r#"{"issuer":"a","keys":"a.json","algorithms":["EdDSA"],"development":true}"#;
+        let in_clear = r#"{"issuer":"a","keys":"http://a/keys","algorithms":["EdDSA"]}"#;
+        for issuer in [development, in_clear] {
+            assert!(read(issuer, false).is_ok());
+            assert!(read(issuer, true).is_err(), "{issuer}");
+        }
+        assert!(read(r#"{"issuer":"a","keys":"https://a/keys","algorithms":["EdDSA"]}"#, true).is_ok());
+    }
+
+    #[test]
+    fn what_the_file_says_wrong_is_told_when_the_service_starts() {
+        for issuers in [
+            "",
+            r#"{"issuer":"a","keys":"a.json","algorithms":[]}"#,
+            r#"{"issuer":"a","keys":"a.json","algorithms":["HS256"]}"#,
+            r#"{"issuer":"a","keys":"ftp://a/keys","algorithms":["EdDSA"]}"#,
+            r#"{"issuer":"a","keys":"a.json","algorithms":["EdDSA"],"audiences":"b"}"#,
+            r#"{"issuer":"a","keys":"a.json","algorithms":["EdDSA"]},{"issuer":"a","keys":"b.json","algorithms":["EdDSA"]}"#,
+        ] {
+            assert!(read(issuers, false).is_err(), "{issuers}");
+        }
+    }
+}

@@ -34,3 +34,26 @@ impl AuthSettings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn settings(variables: &[(&str, &str)]) -> Result<AuthSettings, String> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let mut env = Env::from(variables.iter().map(owned).collect::<BTreeMap<_, _>>());
+        let settings = AuthSettings::from_env(&mut env);
+        env.finish(settings).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nobody_is_let_in_unasked_by_an_oversight() {
+        assert!(settings(&[]).unwrap_err().contains("KEEPSAKE_ISSUERS_FILE is not set"));
+        assert!(settings(&[("KEEPSAKE_AUTH", "of")]).unwrap_err().contains("KEEPSAKE_AUTH is not readable"));
+        assert!(settings(&[("KEEPSAKE_AUTH", "off")]).unwrap().issuers_file.is_none());
+        let in_production = settings(&[("KEEPSAKE_AUTH", "off"), ("KEEPSAKE_ENV", "production")]).unwrap_err();
+        assert!(in_production.contains("not for KEEPSAKE_ENV=production"), "{in_production}");
+    }
+}

@@ -1,0 +1,67 @@
+//! How often a tenant and its callers may ask over HTTP.
+
+use axum::http::{Method, StatusCode};
+use keepsake_cli::dev_issuer::{Bearer, Grant};
+use keepsake_tests::harness::{Client, InProcess, World};
+use runtime::http_client::Answer;
+
+/// More than the budget, and asked faster than it fills up again.
+const MANY: usize = 60;
+
+async fn ask(client: &Client, path: &str) -> Answer {
+    client.http(Method::GET, path, &[("X-Tenant-ID", "demo")], "").await
+}
+
+fn service(name: &str) -> Grant {
+    let bearer = Bearer::Service { tenants: vec!["demo".to_owned()], service_id: name.to_owned() };
+    Grant { bearer, ..Grant::admin("demo", 600) }
+}
+
+/// How many of many requests at once are refused, and one of the refusals.
+async fn refused(client: &Client, path: &str) -> (usize, Option<Answer>) {
+    let answers = futures_util::future::join_all((0..MANY).map(|_| ask(client, path))).await;
+    let mut refused: Vec<Answer> =
+        answers.into_iter().filter(|answer| answer.status == StatusCode::TOO_MANY_REQUESTS).collect();
+    (refused.len(), refused.pop())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_too_often_waits_and_others_do_not() {
+    let world = World::start().await.with("KEEPSAKE_PRINCIPAL_REQUESTS_PER_S", "3");
+    let services = InProcess::start(&world).await;
+    let client = Client::new(&world, &services.query.url(), "demo").await;
+    client.provision().await;
+    let (loud, calm) = (client.with(&service("loud")), client.with(&service("calm")));
+    for path in ["/api/v1/quotas", "/users/nobody", "/api/v1/commands/none"] {
+        let (count, answer) = refused(&loud, path).await;
+        assert!(count > MANY / 2, "{path}: {count} of {MANY} refused");
+        let answer = answer.expect("one");
+        let problem: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        assert_eq!((&problem["code"], &problem["retryable"]), (&"rate_limited".into(), &true.into()), "{path}");
+        assert!(answer.headers.contains_key("retry-after"), "{path}");
+    }
+    for path in ["/api/v1/quotas", "/users/nobody", "/api/v1/commands/none"] {
+        assert_ne!(ask(&calm, path).await.status, StatusCode::TOO_MANY_REQUESTS, "{path}");
+    }
+    services.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_of_one_tenant_share_its_budget_and_can_read_it() {
+    let world = World::start().await.with("KEEPSAKE_TENANT_REQUESTS_PER_S", "5");
+    let services = InProcess::start(&world).await;
+    let client = Client::new(&world, &services.query.url(), "demo").await;
+    client.provision().await;
+    let answer = ask(&client, "/api/v1/quotas").await;
+    let quotas: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+    assert_eq!(quotas["tenant"], serde_json::json!({"limit": 5, "window_s": 1, "remaining": 4}));
+    assert_eq!(quotas["principal"]["limit"], 2_000);
+    assert_eq!(answer.headers["ratelimit-policy"], "\"tenant\";q=5;w=1, \"principal\";q=2000;w=1");
+    let callers: Vec<Client> = (0..MANY).map(|n| client.with(&service(&format!("service{n}")))).collect();
+    let answers = futures_util::future::join_all(callers.iter().map(|caller| ask(caller, "/api/v1/quotas"))).await;
+    let refused = answers.iter().filter(|answer| answer.status == StatusCode::TOO_MANY_REQUESTS).count();
+    assert!(refused > MANY / 2, "{refused} of {MANY} refused");
+    let other = client.http(Method::GET, "/api/v1/quotas", &[("X-Tenant-ID", "other")], "").await;
+    assert_eq!(other.status, StatusCode::OK, "another tenant has a budget of its own");
+    services.stop().await;
+}
