@@ -36,6 +36,7 @@ mod repeated;
 mod reproof;
 mod snapshots;
 mod sub;
+mod suspension;
 mod timeline;
 mod up;
 mod upgrade;

@@ -56,6 +56,8 @@ pub(crate) fn router(client: Client, executor: Arc<Executor>, verdicts: Verdicts
     let door = Door { client, executor, verdicts, in_flight, asyncapi, require_if_match };
     let versioned = Router::new()
         .route("/tenants", post(tenants::provision))
+        .route("/tenants/{tenant}/suspend", post(tenants::suspend))
+        .route("/tenants/{tenant}/resume", post(tenants::resume))
         .route("/users", post(guests::register))
         .route("/event", post(events::record))
         .route("/guests/{guest_id}/interactions", post(interactions::record))
