@@ -3,6 +3,7 @@
 pub mod client;
 pub mod cluster;
 pub mod cutter;
+pub mod dice;
 pub mod folded;
 pub mod history;
 pub mod log;
@@ -28,6 +29,7 @@ use tempfile::TempDir;
 pub use client::Client;
 pub use cluster::Cluster;
 pub use cutter::Cutter;
+pub use dice::Dice;
 pub use folded::until_folded;
 pub use history::History;
 pub use postgres::Memory;

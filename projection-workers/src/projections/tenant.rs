@@ -92,7 +92,7 @@ impl Projection for Tenant {
         let columns = [&tenants as _, &pps as _, &names as _, &provisioned_at as _, &positions as _];
         write::<Self>(connection, INSERT, &columns, self.provisioned.len()).await?;
         let suspensions = || self.changes.values().map(|change| change.suspension.as_ref());
-        let tenants = column(self.changes.keys(), |tenant| tenant.as_str());
+        let tenants = column(self.changes.keys(), proto::subject::Tenant::as_str);
         let suspended_at = column(suspensions(), |suspension| suspension.map(|suspension| suspension.at));
         let reasons = column(suspensions(), |suspension| suspension.map(|suspension| suspension.reason.as_str()));
         let positions = column(self.changes.values(), |change| change.position);
