@@ -35,6 +35,7 @@ mod rebuild;
 mod repeated;
 mod reproof;
 mod snapshots;
+mod storm;
 mod sub;
 mod suspension;
 mod timeline;
