@@ -45,9 +45,13 @@ enum Standing {
 
 impl Known {
     fn standing(&self, now: Instant) -> Standing {
-        let age = now.saturating_duration_since(self.asked_at);
+        let age = self.age(now);
         let due = age >= ASKED_AGAIN_AFTER && !self.asking.swap(true, Ordering::Relaxed);
         if due || age >= GONE_BY_FOR { Standing::Unknown } else { self.word() }
+    }
+
+    fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.asked_at)
     }
 
     fn word(&self) -> Standing {
@@ -92,15 +96,14 @@ impl Tenants {
         tenant: &Tenant,
     ) -> Result<Standing, Fault> {
         let subject = LogSubject::new(tenant.clone(), Owner::tenant());
-        let began = Instant::now();
         let mut place = queue.enter(subject.clone());
         // Those before asked in vain all the time: whoever comes after them hears so as soon as they did.
         let silent = |late: Elapsed| Fault::Log(LogError::NoAnswer("for a tenant", late.into()));
         tokio::time::timeout(PATIENCE, place.turn()).await.map_err(silent)?;
-        if let Some(standing) = self.asked_since(began, tenant) {
+        let asked_at = Instant::now();
+        if let Some(standing) = self.asked_lately(tenant, asked_at) {
             return Ok(standing);
         }
-        let asked_at = Instant::now();
         let loaded = store.load(&subject).await?;
         // Only the leader's word counts, be it a refusal or not: what was loaded may be old.
         let loaded = store.catch_up(&subject, &loaded, Reach::Leader).await?;
@@ -112,9 +115,9 @@ impl Tenants {
     }
 
     /// What somebody was told who asked while this one waited for its turn.
-    fn asked_since(&self, began: Instant, tenant: &Tenant) -> Option<Standing> {
+    fn asked_lately(&self, tenant: &Tenant, now: Instant) -> Option<Standing> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(tenant).filter(|known| known.asked_at >= began).map(Known::word)
+        known.get(tenant).filter(|known| known.age(now) < ASKED_AGAIN_AFTER).map(Known::word)
     }
 
     fn note(&self, tenant: &Tenant, known: Known) -> Standing {
@@ -150,13 +153,17 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waited_takes_the_answer_of_the_one_before_and_no_older_one() {
+    fn whoever_waited_takes_the_answer_of_the_one_before_unless_it_is_forgotten_or_old() {
         let (tenant, then) = ("demo".parse().expect("a token"), Instant::now());
         let tenants = tenants(&tenant, true, then);
-        assert_eq!(tenants.asked_since(then, &tenant), Some(Standing::Suspended));
-        assert_eq!(tenants.asked_since(then + Duration::from_millis(1), &tenant), None);
+        assert_eq!(tenants.asked_lately(&tenant, then), Some(Standing::Suspended));
+        assert_eq!(
+            tenants.asked_lately(&tenant, then + ASKED_AGAIN_AFTER),
+            None,
+            "it was asked for again because of that"
+        );
         tenants.forget(&tenant);
-        assert_eq!(tenants.asked_since(then, &tenant), None);
+        assert_eq!(tenants.asked_lately(&tenant, then), None);
         assert_eq!(tenants.standing(&tenant, then), Standing::Unknown);
     }
 }
