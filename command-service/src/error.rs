@@ -140,6 +140,7 @@ fn rejected(rejection: &Rejection) -> Problem {
         RejectionKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
         RejectionKind::NotFound => StatusCode::NOT_FOUND,
         RejectionKind::Conflict => StatusCode::CONFLICT,
+        RejectionKind::Forbidden => StatusCode::FORBIDDEN,
     };
     let problem = Problem::new(status, rejection.code(), rejection.to_string());
     match rejection.field() {

@@ -102,7 +102,12 @@ impl Executor {
         let mut place = self.queue.enter(subject.clone());
         place.turn().await;
         let resolved = Resolved { request, subject, addressed_as };
-        let reply = self.settle(&resolved).await?;
+        let outcome = self.settle(&resolved).await;
+        if let Command::Tenant(_) = request.command {
+            // However it ended: what may be stored takes effect here at once.
+            self.tenants.forget(&request.tenant);
+        }
+        let reply = outcome?;
         // Proved on the connection the acknowledgement came by, or not named; what was stored stays stored.
         let level = self.durability.level().await.map_err(|unproved| {
             if reply.replayed || reply.events.is_empty() {
@@ -117,7 +122,7 @@ impl Executor {
         Ok(Reply { durability: level.name().to_owned(), ..reply })
     }
 
-    /// Whether the command's tenant is there, or is what it makes.
+    /// Whether commands of its tenant are taken, or it is about the tenant itself, of which its rules know all.
     pub(crate) async fn require_tenant(&self, request: &Request) -> Result<(), Fault> {
         if matches!(request.command, Command::Tenant(_)) {
             return Ok(());

@@ -5,7 +5,7 @@ use proto::interactions::event::Kind as Event;
 use proto::interactions::{InteractionRecorded, RecordInteraction};
 use serde::{Deserialize, Serialize};
 
-use crate::values::{Invalid, instant, json, text};
+use crate::values::{instant, json, text, word};
 use crate::{Context, Rejection, State, guest};
 
 /// Longest kind and topic, in bytes: both are parts of index keys in the read models.
@@ -45,28 +45,13 @@ fn record(state: &State, command: &RecordInteraction, context: &Context) -> Resu
         given => instant::parse("occurred_at", given)?,
     };
     let recorded = InteractionRecorded {
-        kind: kind(&command.kind)?,
+        kind: word::dotted("kind", &command.kind, MAX_KIND_BYTES)?,
         topic: text::line("topic", &command.topic, MAX_TOPIC_BYTES)?,
         occurred_at: Some(occurred_at.timestamp()),
         occurred_at_offset_minutes: occurred_at.offset_minutes(),
         properties: json::object("properties", &command.properties)?,
     };
     Ok(vec![Event::InteractionRecorded(recorded)])
-}
-
-/// A kind is dotted words of lower-case letters, digits and underscores.
-fn kind(kind: &str) -> Result<String, Invalid> {
-    if kind.is_empty() {
-        return Err(Invalid::required("kind"));
-    }
-    let word = |word: &str| {
-        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-    };
-    if kind.len() > MAX_KIND_BYTES || !kind.split('.').all(word) {
-        let detail = format!("a kind is dotted lower-case words such as order.created, at most {MAX_KIND_BYTES} bytes");
-        return Err(Invalid { field: "kind", code: "validation_failed", detail });
-    }
-    Ok(kind.to_owned())
 }
 
 #[cfg(test)]

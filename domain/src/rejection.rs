@@ -22,6 +22,8 @@ pub enum Kind {
     NotFound,
     /// What it speaks of is in another state than the request takes for granted.
     Conflict,
+    /// Nothing may be done here at present, whatever is asked for.
+    Forbidden,
 }
 
 impl Rejection {
@@ -31,16 +33,19 @@ impl Rejection {
             Self::Invalid(invalid) => invalid.code,
             Self::Guest(guest::Rejection::NotFound) => "guest_not_found",
             Self::Guest(guest::Rejection::RegisteredOtherwise) => "guest_conflict",
+            Self::Tenant(tenant::Rejection::NotProvisioned) => "tenant_unknown",
             Self::Tenant(tenant::Rejection::ProvisionedOtherwise) => "tenant_conflict",
+            Self::Tenant(tenant::Rejection::Suspended) => "tenant_suspended",
         }
     }
 
     pub fn kind(&self) -> Kind {
         match self {
             Self::Invalid(_) => Kind::Invalid,
-            Self::Guest(guest::Rejection::NotFound) => Kind::NotFound,
+            Self::Guest(guest::Rejection::NotFound) | Self::Tenant(tenant::Rejection::NotProvisioned) => Kind::NotFound,
             Self::Guest(guest::Rejection::RegisteredOtherwise)
             | Self::Tenant(tenant::Rejection::ProvisionedOtherwise) => Kind::Conflict,
+            Self::Tenant(tenant::Rejection::Suspended) => Kind::Forbidden,
         }
     }
 

@@ -54,7 +54,8 @@ mod properties {
     use proptest::prelude::*;
     use proto::guest::RegisterGuest;
     use proto::interactions::RecordInteraction;
-    use proto::tenant::ProvisionTenant;
+    use proto::tenant::command::Kind as TenantCommand;
+    use proto::tenant::{ProvisionTenant, ResumeTenant, SuspendTenant};
 
     use super::*;
     use crate::given::NOW;
@@ -68,9 +69,10 @@ mod properties {
             let record = RecordInteraction { kind, topic, occurred_at, properties, ..RecordInteraction::default() };
             Command::Interactions(proto::interactions::command::Kind::Record(record))
         });
-        let provision =
-            text().prop_map(|name| Command::Tenant(proto::tenant::command::Kind::Provision(ProvisionTenant { name })));
-        prop_oneof![register, record, provision]
+        let provision = text().prop_map(|name| Command::Tenant(TenantCommand::Provision(ProvisionTenant { name })));
+        let suspend = text().prop_map(|reason| Command::Tenant(TenantCommand::Suspend(SuspendTenant { reason })));
+        let resume = Just(Command::Tenant(TenantCommand::Resume(ResumeTenant {})));
+        prop_oneof![register, record, provision, suspend, resume]
     }
 
     fn run(commands: &[Command]) -> (State, Vec<Event>) {

@@ -4,6 +4,7 @@ pub mod identifier;
 pub mod instant;
 pub mod json;
 pub mod text;
+pub mod word;
 
 /// A field of a command that can never be taken as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

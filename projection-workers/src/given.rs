@@ -7,8 +7,8 @@ use proto::guest::{GuestAbsorbed, GuestMerged, GuestRegistered, Identifier};
 use proto::interactions::InteractionRecorded;
 use proto::interactions::event::Kind as InteractionEvent;
 use proto::subject::{LogSubject, Owner};
-use proto::tenant::TenantProvisioned;
 use proto::tenant::event::Kind as TenantEvent;
+use proto::tenant::{TenantProvisioned, TenantResumed, TenantSuspended};
 use vault::OpenedEvent;
 
 use crate::error::Unfoldable;
@@ -43,6 +43,15 @@ fn commit(position: i64, owner: Owner, event: Event) -> Opened {
 pub(crate) fn provisioned(position: i64, name: &str) -> Opened {
     let event = TenantEvent::TenantProvisioned(TenantProvisioned { name: name.to_owned() });
     commit(position, Owner::tenant(), Event::Tenant(event))
+}
+
+pub(crate) fn suspended(position: i64, reason: &str) -> Opened {
+    let event = TenantEvent::TenantSuspended(TenantSuspended { reason: reason.to_owned() });
+    commit(position, Owner::tenant(), Event::Tenant(event))
+}
+
+pub(crate) fn resumed(position: i64) -> Opened {
+    commit(position, Owner::tenant(), Event::Tenant(TenantEvent::TenantResumed(TenantResumed {})))
 }
 
 pub(crate) fn registered(position: i64, guest: Owner, attributes: &str) -> Opened {

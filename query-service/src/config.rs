@@ -1,6 +1,7 @@
 //! What the query service must be told to start.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use runtime::auth::AuthSettings;
@@ -9,12 +10,15 @@ use runtime::limits::LimitSettings;
 
 use crate::pass_through::CommandUrl;
 
+const DEFAULT_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(16).expect("is not zero");
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8003);
 
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The read database, as a role that may only select.
     pub database_url: Secret,
+    /// Connections to it, at most.
+    pub database_connections: NonZeroUsize,
     /// The vault, as a role that may only look identifiers up.
     pub vault_url: Secret,
     /// The key-encryption key.
@@ -32,6 +36,8 @@ impl Config {
     pub fn from_env(mut env: Env) -> Result<Self, ConfigError> {
         let database_url =
             env.required("KEEPSAKE_DATABASE_URL", "the read database, as the reader role: postgres://...");
+        let database_connections =
+            env.or("KEEPSAKE_DATABASE_CONNECTIONS", DEFAULT_CONNECTIONS, "a number of connections, 1 or more");
         let vault_url = env.required("KEEPSAKE_VAULT_URL", "the vault, as the lookup role: postgres://...");
         let key_file = env.required("KEEPSAKE_KEK_FILE", "the file that holds the key-encryption key");
         let command_url = env.required("KEEPSAKE_COMMAND_URL", "the command service: http://host:port");
@@ -41,6 +47,7 @@ impl Config {
         let settings = || {
             Some(Self {
                 database_url: database_url?,
+                database_connections,
                 vault_url: vault_url?,
                 key_file: key_file?,
                 command_url: command_url?,

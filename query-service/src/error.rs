@@ -17,6 +17,8 @@ use crate::position::Position;
 pub(crate) enum Fault {
     #[error("the tenant is not provisioned")]
     TenantUnknown,
+    #[error("the tenant is suspended")]
+    TenantSuspended,
     #[error("no such guest")]
     GuestNotFound,
     #[error("no such topic")]
@@ -67,6 +69,9 @@ impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::TenantUnknown => Self::not_found("tenant_unknown", "this tenant is not provisioned"),
+            Fault::TenantSuspended => {
+                Self::new(StatusCode::FORBIDDEN, "tenant_suspended", "this tenant is suspended: nothing of it is read")
+            }
             Fault::GuestNotFound => Self::not_found("guest_not_found", "this tenant knows no such guest"),
             Fault::TopicNotFound => Self::not_found("topic_not_found", "no interaction of this tenant has that topic"),
             Fault::Identifier(InvalidIdentifier::Blocked) => {

@@ -29,9 +29,6 @@ use page::Cursors;
 use pass_through::CommandService;
 use read::Reader;
 
-/// To the read database, at most.
-const CONNECTIONS: usize = 16;
-
 /// What every handler works with. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Service {
@@ -45,7 +42,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let stop = CancellationToken::new();
     let gatekeeper = Gatekeeper::new(&config.auth, config.limits)?;
     let vault = Vault::connect(&config.vault_url, &config.key_file).context("the vault cannot be used")?;
-    let pool = schema::pool(&config.database_url, CONNECTIONS).context("the read database cannot be used")?;
+    let connections = config.database_connections.get();
+    let pool = schema::pool(&config.database_url, connections).context("the read database cannot be used")?;
     let service = Service {
         cursors: Cursors::new(&vault.derive(page::KEY_PURPOSE)),
         reader: Reader::new(pool, vault, stop.clone()),

@@ -84,7 +84,8 @@ impl Reader {
             self.freshness.wait(&reach, patience).await?;
             let snapshot = snapshot::take(&self.pool, &scope.tenant, &reach, queries).await?;
             if snapshot.as_of >= patience.position {
-                return reach.unless_parked(snapshot, patience.position);
+                let snapshot = reach.unless_parked(snapshot, patience.position)?;
+                return if snapshot.suspended { Err(Fault::TenantSuspended) } else { Ok(snapshot) };
             }
             if !reach.widen(&snapshot.partitions) {
                 return Err(self.freshness.taken_back());

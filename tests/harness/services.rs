@@ -66,15 +66,19 @@ pub async fn workers_with(world: &World, policies: &[&'static dyn Policy]) -> Ru
     projection_workers::start_with(config, policies).await.expect("projection-workers starts")
 }
 
+/// One more instance of query-service with these settings, `KEEPSAKE_COMMAND_URL` among them.
+pub async fn query_with(world: &World, settings: &[(&str, String)]) -> Running {
+    let config = query_service::Config::from_env(environment(world, Service::Query, settings)).expect("complete");
+    query_service::start(config).await.expect("query-service starts")
+}
+
 impl InProcess {
     pub async fn start(world: &World) -> Self {
         let command = command(world).await;
         let config = projection_workers::Config::from_env(environment(world, Service::Projections, &[]));
         let projections =
             projection_workers::start(config.expect("complete")).await.expect("projection-workers starts");
-        let peers = [("KEEPSAKE_COMMAND_URL", command.url())];
-        let config = query_service::Config::from_env(environment(world, Service::Query, &peers)).expect("complete");
-        let query = query_service::start(config).await.expect("query-service starts");
+        let query = query_with(world, &[("KEEPSAKE_COMMAND_URL", command.url())]).await;
         Self { command, projections, query }
     }
 

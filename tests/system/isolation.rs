@@ -1,5 +1,10 @@
 //! One tenant never sees another's, and the database itself holds to it.
 
+mod catalog;
+mod fixture;
+mod hostile;
+mod roles;
+
 use keepsake_tests::harness::{Client, InProcess, World};
 
 #[tokio::test]

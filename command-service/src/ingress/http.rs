@@ -63,6 +63,8 @@ pub(crate) fn router(
     let door = Door { client, executor, verdicts, in_flight, asyncapi, require_if_match };
     let versioned = Router::new()
         .route("/tenants", post(tenants::provision).guarded(gatekeeper, Scope::TenantAdmin))
+        .route("/tenants/{tenant}/suspend", post(tenants::suspend).guarded(gatekeeper, Scope::TenantAdmin))
+        .route("/tenants/{tenant}/resume", post(tenants::resume).guarded(gatekeeper, Scope::TenantAdmin))
         .route("/users", post(guests::register).guarded(gatekeeper, Scope::GuestWrite))
         .route("/event", post(events::record).guarded(gatekeeper, Scope::InteractionWrite))
         .route(

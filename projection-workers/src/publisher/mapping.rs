@@ -38,7 +38,8 @@ pub(super) fn published(event: &Event, subject: &LogSubject) -> Option<Form> {
             form("guest.interaction.recorded", json!({"guest_id": owner, "occurred_at": occurred_at(recorded)}))
         }
         // A merge is told by the survivor's event, which names everybody; a tenant is nobody else's business.
-        Event::Guest(Guest::GuestAbsorbed(_)) | Event::Tenant(Tenant::TenantProvisioned(_)) => None,
+        Event::Guest(Guest::GuestAbsorbed(_))
+        | Event::Tenant(Tenant::TenantProvisioned(_) | Tenant::TenantSuspended(_) | Tenant::TenantResumed(_)) => None,
     }
 }
 

@@ -44,7 +44,7 @@ SELECT canonical_id, partitions,
                     THEN min(position) ELSE 0 END
         FROM keepsake.progress
         WHERE projection = ANY ($3) AND pp = ANY (partitions)) AS position,
-       EXISTS (SELECT FROM read.tenant WHERE tenant = $1) AS tenant_known,
+       (SELECT suspended_at IS NOT NULL FROM read.tenant WHERE tenant = $1) AS tenant_suspended,
        (SELECT min(position)
         FROM keepsake.parked_guest
         WHERE tenant = $1 AND projection = ANY ($3) AND generation IN (SELECT generation FROM keepsake.generation WHERE state = 'live')

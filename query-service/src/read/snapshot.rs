@@ -84,6 +84,8 @@ pub(crate) struct Snapshot<const N: usize> {
     pub(super) partitions: Vec<i16>,
     /// The id the guest of the reach goes by; `None` when nobody of that id is known.
     pub(crate) canonical_id: Option<String>,
+    /// Whether nothing of the tenant is to be shown.
+    pub(super) suspended: bool,
     /// Of each query.
     pub(crate) rows: [Vec<Row>; N],
 }
@@ -97,15 +99,14 @@ pub(crate) async fn take<const N: usize>(
 ) -> Result<Snapshot<N>, Fault> {
     let (seen, rows) =
         within_deadline(pool, async |connection| up_to_date(connection, tenant.as_str(), reach, queries).await).await?;
-    if !seen.try_get("tenant_known")? {
-        return Err(Fault::TenantUnknown);
-    }
+    let suspended = seen.try_get::<_, Option<bool>>("tenant_suspended")?.ok_or(Fault::TenantUnknown)?;
     let rows = rows.try_into().expect("there are as many results as queries");
     Ok(Snapshot {
         as_of: Position(seen.try_get("position")?),
         parked_from: seen.try_get::<_, Option<i64>>("parked_from")?.map(Position),
         partitions: seen.try_get("partitions")?,
         canonical_id: seen.try_get("canonical_id")?,
+        suspended,
         rows,
     })
 }

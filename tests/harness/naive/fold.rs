@@ -25,6 +25,10 @@ pub(super) fn fold(tables: &mut Tables, commit: &Commit) {
         let entry = |event_type| Entry { index, event_id, event_type, occurred_at: commit.recorded_at };
         match &event.event {
             Event::Tenant(TenantEvent::TenantProvisioned(provisioned)) => tenant(tables, commit, provisioned),
+            Event::Tenant(TenantEvent::TenantSuspended(suspended)) => {
+                standing(tables, commit, commit.recorded_at.into(), Cell::from(&suspended.reason));
+            }
+            Event::Tenant(TenantEvent::TenantResumed(_)) => standing(tables, commit, Cell::Null, Cell::Null),
             Event::Guest(GuestEvent::GuestRegistered(registered)) => {
                 identity(tables, commit, registered);
                 registration(tables, commit, registered);
@@ -63,7 +67,15 @@ fn guest(commit: &Commit) -> Row {
 
 fn tenant(tables: &mut Tables, commit: &Commit, provisioned: &TenantProvisioned) {
     let row = row(commit).with("name", &provisioned.name).with("provisioned_at", commit.recorded_at);
-    tables.insert("tenant", row);
+    tables.insert("tenant", row.with("suspended_at", Cell::Null).with("suspension_reason", Cell::Null));
+}
+
+fn standing(tables: &mut Tables, commit: &Commit, suspended_at: Cell, reason: Cell) {
+    let (tenant, is_new) = tables.find_or_insert("tenant", row(commit));
+    assert!(!is_new, "{} was suspended or resumed before it was provisioned", commit.tenant);
+    tenant.set("suspended_at", suspended_at);
+    tenant.set("suspension_reason", reason);
+    tenant.set("position", commit.position);
 }
 
 fn identity(tables: &mut Tables, commit: &Commit, registered: &GuestRegistered) {

@@ -55,5 +55,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/api/v1/users", Scope::GuestWrite).with(r#"{"user_id":"ada"}"#),
         Route::post("/tenants", Scope::TenantAdmin).with(r#"{"name":"A tenant"}"#),
         Route::post("/api/v1/tenants", Scope::TenantAdmin).with(r#"{"name":"A tenant"}"#),
+        Route::post("/tenants/demo/suspend", Scope::TenantAdmin).with(r#"{"reason":"abuse"}"#),
+        Route::post("/tenants/demo/resume", Scope::TenantAdmin).with("{}"),
+        Route::post("/api/v1/tenants/demo/suspend", Scope::TenantAdmin).with(r#"{"reason":"abuse"}"#),
+        Route::post("/api/v1/tenants/demo/resume", Scope::TenantAdmin).with("{}"),
     ]
 }

@@ -8,6 +8,7 @@ use keepsake_tests::harness::Client;
 use serde_json::Value;
 
 pub(super) const TENANTS: [&str; 3] = ["demo", "shop-2", "Zoo_3"];
+const SUSPENDED: &str = "closed";
 pub(super) const GUESTS: usize = 14;
 pub(super) const TURNS: usize = 260;
 /// Commands of one tenant that are under way at once.
@@ -65,11 +66,16 @@ fn identifier(guest: usize) -> (&'static str, String) {
     (NAMESPACES[guest % NAMESPACES.len()], format!("{} {guest}", VALUES[guest / 2 % VALUES.len()]))
 }
 
-/// Provisions every tenant.
+/// Provisions every tenant. One of them was suspended for a while; one more, of which nothing else is heard, is suspended again.
 pub(super) async fn provision(client: &Client) {
-    for tenant in TENANTS {
+    for tenant in TENANTS.into_iter().chain([SUSPENDED]) {
         client.of(tenant).accepted("tenant.provision", None, &format!(r#"{{"name":"Café {tenant} 漢字"}}"#)).await;
     }
+    for tenant in [TENANTS[1], SUSPENDED] {
+        client.of(tenant).accepted("tenant.suspend", None, r#"{"reason":"payment.overdue"}"#).await;
+        client.of(tenant).accepted("tenant.resume", None, "{}").await;
+    }
+    client.of(SUSPENDED).accepted("tenant.suspend", None, r#"{"reason":"abuse"}"#).await;
 }
 
 /// Registers these guests of every tenant, then lets everybody up to the last of them take their turns.
