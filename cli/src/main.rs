@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
 use keepsake_cli::{
-    demo, doctor, guard, import, intake, lanes, migrate, parked, probe, rebuild, reset, send, serve, stop, sub, up,
-    verify,
+    demo, doctor, guard, import, intake, lanes, migrate, nats_users, parked, probe, rebuild, reset, send, serve, stop,
+    sub, up, verify,
 };
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -34,6 +34,7 @@ enum Command {
     Rebuild(rebuild::RebuildArgs),
     Doctor(doctor::DoctorArgs),
     Migrate(migrate::MigrateArgs),
+    NatsUsers(nats_users::NatsUsersArgs),
     /// Runs one of the three services in the foreground
     Serve(serve::ServeArgs),
     /// Asks a URL and ends with 0 when it answers with success: health checks of containers
@@ -77,6 +78,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rebuild(args) => rebuild::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
         Command::Migrate(args) => migrate::command(&args).await.map(done),
+        Command::NatsUsers(args) => nats_users::run(&args).map(done),
         Command::Probe(args) => probe::run(&args).await,
         Command::Guard(args) => guard::run(args).await,
         Command::Serve(args) => Ok(serve::run(&args)),

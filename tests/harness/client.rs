@@ -25,7 +25,7 @@ pub struct Client {
 impl Client {
     /// A caller of the tenant through the one origin.
     pub async fn new(world: &World, origin: &str, tenant: &str) -> Self {
-        let nats = event_log::connect(&world.nats.url(), "test").await.expect("connects");
+        let nats = world.nats.connect().await;
         Self { nats, http: HttpClient::new(TIMEOUT), origin: origin.to_owned(), tenant: tenant.to_owned() }
     }
 
