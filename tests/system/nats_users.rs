@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use event_log::stream::{self, StreamOptions};
 use event_log::{NatsAddress, User};
 use keepsake_cli::servers::{Nats, NatsOptions};
-use keepsake_tests::harness::{World, keepsake, tools};
+use keepsake_tests::harness::{Logins, World, keepsake, tools};
 use tokio::process::Command;
 
 /// Runs it with this environment; whether it succeeded, and what it said.
@@ -96,6 +97,23 @@ async fn a_revoked_caller_is_no_longer_admitted() {
         let refused = event_log::connect(&address, User::Operator, "shop").await.expect_err("refused").to_string();
         assert!(refused.contains(advice), "{refused}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_was_made_before_there_were_users_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = NatsOptions::new(folder.path().join("nats"));
+    let nats = Nats::start(&tools(), &options).await.expect("nats-server starts");
+    let nobody = event_log::connect(&NatsAddress::open(nats.url()), User::Migrate, "test").await.expect("connects");
+    let made = stream::ensure(&nobody, StreamOptions { replicas: 1, max_bytes: 1 << 20 }).await.expect("a log");
+    nats.stop().await;
+
+    let logins = Logins::make(&folder.path().join("users"));
+    let options = NatsOptions { users: Some(logins.config()), ..options };
+    let nats = Nats::start(&tools(), &options).await.expect("nats-server starts");
+    let address = NatsAddress { users: Some(logins.folder().to_owned()), ..NatsAddress::open(nats.url()) };
+    let operator = event_log::connect(&address, User::Operator, "test").await.expect("connects");
+    assert_eq!(stream::info(&operator).await.expect("the log").log_id, made.log_id);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

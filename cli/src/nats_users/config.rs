@@ -52,15 +52,15 @@ impl Account {
         }
         let (kind, share): (_, fn(&Share) -> String) =
             if self.has_streams { ("exports", exported) } else { ("imports", imported) };
-        let shares: String = self.shares.iter().map(|one| format!("      {}\n", share(one))).collect();
-        text + &format!("    ]\n    {kind}: [\n{shares}    ]\n  }}\n")
+        let shares: Vec<String> = self.shares.iter().map(share).collect();
+        text + &format!("    ]\n    {kind}: [\n      {}\n    ]\n  }}\n", shares.join("\n      "))
     }
 }
 
 /// What nats-server includes.
 pub fn text(accounts: &[Account]) -> String {
-    let accounts: String = accounts.iter().map(Account::text).collect();
-    format!("{HEAD}accounts {{\n{accounts}}}\n")
+    let accounts: Vec<String> = accounts.iter().map(Account::text).collect();
+    format!("{HEAD}accounts {{\n{}}}\n", accounts.concat())
 }
 
 fn exported(share: &Share) -> String {

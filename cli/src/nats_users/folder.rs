@@ -1,8 +1,8 @@
 //! The folder of the users: a seed for each, and for each caller which tenants are its own.
 
 use std::collections::BTreeSet;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -46,8 +46,8 @@ impl UsersFolder {
     /// Makes the seeds that are not there yet.
     pub fn make(&self) -> anyhow::Result<()> {
         let callers = self.0.join("callers");
-        fs::create_dir_all(&callers).with_context(|| format!("{} cannot be created", callers.display()))?;
-        fs::set_permissions(&self.0, Permissions::from_mode(0o700))?;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&callers);
+        made.with_context(|| format!("{} cannot be created", callers.display()))?;
         User::ALL.into_iter().try_for_each(|user| self.seed(user.name()).map(drop))
     }
 

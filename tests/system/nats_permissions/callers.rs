@@ -100,6 +100,15 @@ async fn a_caller_is_answered_and_no_other_caller_hears_it() {
     assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
     until_published(&world, &client).await;
     assert_eq!(rival.heard().await, []);
+
+    // Somebody new is admitted while all of them are connected.
+    world.nats.admit("late", &["demo"]).await;
+    let late = event_log::connect(&world.nats.of_user("late"), User::Operator, "late").await.expect("connects");
+    for caller in [&shop, &late] {
+        let body = Bytes::from_static(br#"{"identifier":"grace"}"#);
+        let outcome = commander::send(caller, "cmd.demo.guest.register", None, body, commander::PATIENT).await;
+        assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
+    }
     services.stop().await;
 }
 
