@@ -15,9 +15,11 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
       target/release/query-service
 
 FROM debian:trixie-slim
-# The key folder belongs to the user, and so does a new volume mounted there.
+# The folders of keys and seeds belong to the user, and so does a new volume mounted there.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin keepsake \
-    && install -d -o keepsake -g keepsake -m 0700 /var/lib/keepsake
+    && install -d -o keepsake -g keepsake -m 0700 /var/lib/keepsake \
+      /var/lib/nats-users/all /var/lib/nats-users/server /var/lib/nats-users/command-service \
+      /var/lib/nats-users/projection-workers /var/lib/nats-users/migrate /var/lib/nats-users/operator
 # For NATS over TLS.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/ /usr/local/bin/

@@ -7,10 +7,12 @@ pub mod dice;
 pub mod folded;
 pub mod history;
 pub mod log;
+pub mod logins;
 pub mod merge;
 pub mod naive;
 pub mod postgres;
 pub mod published;
+pub mod raw;
 pub mod rebuild;
 pub mod rewind;
 pub mod services;
@@ -35,8 +37,10 @@ pub use cutter::Cutter;
 pub use dice::Dice;
 pub use folded::until_folded;
 pub use history::History;
+pub use logins::Logins;
 pub use postgres::Memory;
 pub use published::{Published, until_published};
+pub use raw::Raw;
 pub use rebuild::{rebuild, rebuilding};
 pub use rewind::table;
 pub use services::{InProcess, Processes, Service};
@@ -81,7 +85,7 @@ impl World {
         let folder = tempfile::tempdir().expect("a folder");
         let nats = Cluster::of_three(&folder.path().join("nats")).await;
         let world = Self::migrated(nats, Memory::Forgetful, folder, None).await;
-        let client = event_log::connect(&world.nats.url(), "test").await.expect("connects");
+        let client = world.nats.connect().await;
         world.nats.until_current(&client).await;
         world
     }
@@ -116,7 +120,7 @@ impl World {
         let issuer = Arc::new(DevIssuer::open(&folder.path().join("issuer")).expect("an issuer"));
         let world = Self { nats, database, postgres, issuer, folder, durability, settings: Vec::new() };
         std::fs::write(world.key_file(), [7; 32]).expect("writes");
-        migrate::run(&world.migration()).await.expect("migrates");
+        world.migrate().await;
         world
     }
 
@@ -125,6 +129,11 @@ impl World {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// `keepsake migrate`, once more.
+    pub async fn migrate(&self) {
+        migrate::run(&self.migration()).await.expect("migrates");
     }
 
     pub fn folder(&self) -> &Path {
@@ -144,7 +153,7 @@ impl World {
         let secret = |url: &str| Secret::new(url.to_owned());
         MigrateArgs {
             database_url: secret(&self.database.admin),
-            nats_url: self.nats.url(),
+            nats: self.nats.of_services().into(),
             writer_url: secret(&self.database.writer),
             reader_url: secret(&self.database.reader),
             command_reader_url: secret(&self.database.command_reader),
@@ -167,13 +176,13 @@ impl World {
             Service::Query => (&database.reader, &database.vault_lookup),
         };
         let mut environment = BTreeMap::from([
-            ("NATS_URL".to_owned(), self.nats.url()),
             ("NATS_MONITOR_URL".to_owned(), self.nats.monitor_url()),
             ("KEEPSAKE_DATABASE_URL".to_owned(), database_url.clone()),
             ("KEEPSAKE_VAULT_URL".to_owned(), vault_url.clone()),
             ("KEEPSAKE_KEK_FILE".to_owned(), self.key_file().display().to_string()),
             ("KEEPSAKE_ISSUERS_FILE".to_owned(), self.issuer.issuers_file().display().to_string()),
         ]);
+        environment.extend(self.nats.environment());
         environment.extend(self.durability.map(|level| ("KEEPSAKE_DURABILITY".to_owned(), level.to_owned())));
         environment.extend(self.settings.iter().cloned());
         environment

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use async_nats::Client;
 use axum::http::Method;
 use bytes::Bytes;
+use event_log::User;
 use runtime::http_client::HttpClient;
 use tokio::sync::watch;
 
@@ -29,7 +30,7 @@ const SAMPLE_PEOPLE: u32 = 3_000;
 /// Does the demo and prints it. `state_dir` is where the import of the sample set remembers how far it came.
 pub async fn run(endpoints: &Endpoints, state_dir: &Path) -> anyhow::Result<()> {
     let demo = Demo {
-        client: event_log::connect(&endpoints.nats_url, "keepsake demo").await?,
+        client: event_log::connect(&endpoints.nats, User::Operator, "keepsake demo").await?,
         http: HttpClient::new(TIMEOUT),
         endpoints,
     };
@@ -124,7 +125,7 @@ impl Demo<'_> {
             file: PathBuf::from("the sample set"),
             format: FileFormat::SegmentNdjson,
             tenant: self.endpoints.tenant.parse()?,
-            nats_url: self.endpoints.nats_url.clone(),
+            nats: self.endpoints.nats.clone().into(),
             rejects: None,
             state_dir: state_dir.to_owned(),
             concurrency: 64,

@@ -1,6 +1,7 @@
 //! `keepsake doctor`: what is reachable, in which version, how durable, how far behind, and what to do about it.
 
 mod log;
+mod rights;
 mod services;
 mod tables;
 
@@ -10,6 +11,8 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 use runtime::config::Secret;
 
+use crate::nats_args::NatsArgs;
+
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const WARN: Style = AnsiColor::Yellow.on_default();
@@ -17,9 +20,8 @@ const WARN: Style = AnsiColor::Yellow.on_default();
 /// Looks at every part and says what is wrong with it; exit code 1 when anything is.
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
-    /// nats-server
-    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
-    nats_url: String,
+    #[command(flatten)]
+    nats: NatsArgs,
     /// Monitoring addresses of every nats-server, comma-separated
     #[arg(long, env = "NATS_MONITOR_URL", value_delimiter = ',')]
     nats_monitor_url: Vec<String>,
@@ -76,7 +78,7 @@ impl Finding {
 
 pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let mut findings = Vec::new();
-    let last_position = log::examine(&args.nats_url, &args.nats_monitor_url, &mut findings).await;
+    let last_position = log::examine(&args.nats.address(), &args.nats_monitor_url, &mut findings).await;
     match &args.database_url {
         Some(url) => tables::examine(url, last_position, &mut findings).await,
         None => findings.push(Finding::doubtful("read models", "not looked at: set DATABASE_URL")),

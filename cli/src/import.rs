@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use event_log::stream;
+use event_log::{User, stream};
 use tokio::sync::watch;
 
 use crate::import::checkpoint::{Checkpoint, ImportKey};
@@ -24,6 +24,7 @@ use crate::import::record::Format;
 use crate::import::rejects::Rejects;
 pub use crate::import::source::Source;
 use crate::import::tally::Tally;
+use crate::nats_args::NatsArgs;
 use crate::progress::Progress;
 
 /// Sends every record of a file as a command, with a progress bar; a file imported twice changes nothing.
@@ -41,9 +42,8 @@ pub struct ImportArgs {
     /// Whose guests these are
     #[arg(long, env = "KEEPSAKE_TENANT")]
     pub tenant: proto::subject::Tenant,
-    /// nats-server
-    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
-    pub nats_url: String,
+    #[command(flatten)]
+    pub nats: NatsArgs,
     /// Where refused lines go [default: the name of FILE with .rejects, in this folder]
     #[arg(long)]
     pub rejects: Option<PathBuf>,
@@ -114,7 +114,7 @@ pub async fn import(
     rejects: PathBuf,
     interrupted: watch::Receiver<bool>,
 ) -> anyhow::Result<Summary> {
-    let client = event_log::connect(&args.nats_url, "keepsake import").await?;
+    let client = event_log::connect(&args.nats.address(), User::Operator, "keepsake import").await?;
     let log_id = stream::info(&client).await?.log_id;
     let key = ImportKey { tenant: &args.tenant, log_id: &log_id, content_hash: &source.content_hash };
     let checkpoint = Checkpoint::load(&args.state_dir, &key)?;

@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use event_log::intake;
+use event_log::{User, intake};
 use futures_util::TryStreamExt as _;
 
 use self::dead_letters::{DeadLetter, DeadLetters};
+use crate::nats_args::NatsArgs;
 
 const TIME: Style = AnsiColor::BrightBlack.on_default();
 const REASON: Style = AnsiColor::Red.on_default();
@@ -23,9 +24,8 @@ const REASON: Style = AnsiColor::Red.on_default();
 pub struct IntakeArgs {
     #[command(subcommand)]
     action: Action,
-    /// nats-server
-    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222", global = true)]
-    nats_url: String,
+    #[command(flatten)]
+    nats: NatsArgs,
 }
 
 #[derive(Subcommand, Debug)]
@@ -50,7 +50,7 @@ struct Which {
 }
 
 pub async fn run(args: IntakeArgs) -> anyhow::Result<ExitCode> {
-    let client = event_log::connect(&args.nats_url, "keepsake intake").await?;
+    let client = event_log::connect(&args.nats.address(), User::Operator, "keepsake intake").await?;
     let waiting = intake::info(&client).await?.waiting;
     let letters = DeadLetters::open(&client).await?;
     match args.action {

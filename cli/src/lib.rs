@@ -10,6 +10,8 @@ pub mod intake;
 pub mod json_print;
 pub mod lanes;
 pub mod migrate;
+pub mod nats_args;
+pub mod nats_users;
 pub mod parked;
 pub mod probe;
 mod progress;

@@ -7,11 +7,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use event_log::stream::{self, StreamOptions};
-use event_log::{intake, published};
+use event_log::{User, intake, published};
 use runtime::config::Secret;
 use schema::Migrated;
 use tokio_postgres::{Client, Config, NoTls};
 
+use crate::nats_args::NatsArgs;
+use crate::nats_users::{Known, UsersFolder};
 use crate::servers::disk;
 use crate::up::MigrateOptions;
 
@@ -30,9 +32,8 @@ pub struct MigrateArgs {
     /// Postgres as an administrator: may create databases and roles
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Secret,
-    /// nats-server with JetStream
-    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
-    pub nats_url: String,
+    #[command(flatten)]
+    pub nats: NatsArgs,
     /// The read models, as projection-workers connects to them
     #[arg(long, env = "KEEPSAKE_WRITER_URL", hide_env_values = true)]
     pub writer_url: Secret,
@@ -84,7 +85,7 @@ impl MigrateArgs {
             vault_opener_url: login("keepsake_vault_opener_login")?,
             vault_lookup_url: login("keepsake_vault_lookup_login")?,
             database_url: Secret::new(options.admin_url),
-            nats_url: options.nats_url,
+            nats: options.nats.into(),
             log_replicas: 1,
             log_max_bytes: i64::try_from(free_percent * LOG_SHARE_PERCENT)?,
             intake_max_bytes: i64::try_from(free_percent * INTAKE_SHARE_PERCENT)?.min(DEFAULT_INTAKE_BYTES),
@@ -121,11 +122,16 @@ pub async fn run(args: &MigrateArgs) -> anyhow::Result<Migrated> {
     ] {
         schema::grant_login(&admin, &login.user, &login.password, group).await?;
     }
-    let log = event_log::connect(&args.nats_url, "keepsake migrate").await?;
+    let log = event_log::connect(&args.nats.address(), User::Migrate, "keepsake migrate").await?;
     let options = StreamOptions { replicas: args.log_replicas, max_bytes: args.log_max_bytes };
     stream::ensure(&log, options).await?;
     intake::ensure(&log, StreamOptions { max_bytes: args.intake_max_bytes, ..options }).await?;
     published::ensure(&log, StreamOptions { max_bytes: args.published_max_bytes, ..options }).await?;
+    if let Some(folder) = &args.nats.nats_users {
+        for Known { caller, .. } in UsersFolder::at(folder).callers()? {
+            published::ensure_consumer(&log, &caller).await?;
+        }
+    }
     Ok(migrated)
 }
 

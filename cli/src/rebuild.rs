@@ -11,12 +11,14 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
+use event_log::{NatsAddress, User};
 use projection_workers::rebuild::{self, RebuildError};
 use runtime::config::Secret;
 use schema::{Generation, State};
 use tokio_postgres::{Client, Config};
 
 use crate::migrate;
+use crate::nats_args::NatsArgs;
 use build::{Building, catch_up};
 pub(crate) use take_over::{outdated, take_over};
 
@@ -57,9 +59,8 @@ pub struct RebuildArgs {
     /// The read database, as projection-workers use it
     #[arg(long, env = "KEEPSAKE_DATABASE_URL", hide_env_values = true)]
     database_url: Secret,
-    /// nats-server
-    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
-    nats_url: String,
+    #[command(flatten)]
+    nats: NatsArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -85,7 +86,7 @@ enum Throttle {
 pub async fn run(args: RebuildArgs) -> anyhow::Result<ExitCode> {
     let writer = migrate::connect(&args.database_url, None).await?;
     let Some(projection) = &args.projection else {
-        print::generations(&rebuild::built(&writer).await?, end_of_log(&args.nats_url).await);
+        print::generations(&rebuild::built(&writer).await?, end_of_log(&args.nats.address()).await);
         return Ok(ExitCode::SUCCESS);
     };
     let mut admin = admin(&args).await?;
@@ -111,8 +112,8 @@ async fn admin(args: &RebuildArgs) -> anyhow::Result<Client> {
     migrate::connect(&args.admin_url, Some(database)).await
 }
 
-async fn end_of_log(nats_url: &str) -> Option<u64> {
-    let log = event_log::connect(nats_url, "keepsake rebuild").await.ok()?;
+async fn end_of_log(nats: &NatsAddress) -> Option<u64> {
+    let log = event_log::connect(nats, User::Operator, "keepsake rebuild").await.ok()?;
     event_log::stream::info(&log).await.ok().map(|log| log.last_position)
 }
 
@@ -121,7 +122,7 @@ async fn build(args: &RebuildArgs, admin: &mut Client, writer: &Client, projecti
     if was_found {
         anstream::eprintln!("going on with generation {number} of {projection}");
     }
-    let log = event_log::connect(&args.nats_url, "keepsake rebuild").await?;
+    let log = event_log::connect(&args.nats.address(), User::Operator, "keepsake rebuild").await?;
     let took = catch_up(writer, &log, Building { projection, number }).await?;
     rebuild::hurry(admin, number).await?;
     anstream::eprintln!("generation {number} of {projection} is folded, {:.1} s", took.as_secs_f64());

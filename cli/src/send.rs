@@ -8,10 +8,12 @@ use anyhow::Context as _;
 use async_nats::{Client, jetstream};
 use bytes::Bytes;
 use clap::Args;
+use event_log::User;
 use proto::subject::CommandSubject;
 
 use crate::commander::{self, Outcome};
 use crate::json_print::pretty;
+use crate::nats_args::NatsArgs;
 
 /// Sends one command and prints the answer.
 ///
@@ -31,13 +33,12 @@ pub struct SendArgs {
     /// Hand it to the durable intake, which keeps it until it is carried out
     #[arg(long)]
     durable: bool,
-    /// nats-server
-    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
-    nats_url: String,
+    #[command(flatten)]
+    nats: NatsArgs,
 }
 
 pub async fn run(args: SendArgs) -> anyhow::Result<ExitCode> {
-    let client = event_log::connect(&args.nats_url, "keepsake send").await?;
+    let client = event_log::connect(&args.nats.address(), User::Operator, "keepsake send").await?;
     let json = if args.json == "-" { from_stdin()? } else { Bytes::from(args.json.clone()) };
     let started = Instant::now();
     if args.publish || args.durable {

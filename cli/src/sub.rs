@@ -6,7 +6,10 @@ mod published;
 use anstyle::{AnsiColor, Style};
 use chrono::{DateTime, Utc};
 use clap::Args;
+use event_log::User;
 use proto::subject::Tenant;
+
+use crate::nats_args::NatsArgs;
 
 const TIME: Style = AnsiColor::BrightBlack.on_default();
 const TYPE: Style = AnsiColor::Green.on_default();
@@ -32,13 +35,12 @@ pub struct SubArgs {
     /// Show the stored events of the log instead, numbered by their positions: who, when, what type; what is sealed stays sealed
     #[arg(long, conflicts_with_all = ["since", "json"])]
     log: bool,
-    /// nats-server
-    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
-    nats_url: String,
+    #[command(flatten)]
+    nats: NatsArgs,
 }
 
 pub async fn run(args: SubArgs) -> anyhow::Result<()> {
-    let client = event_log::connect(&args.nats_url, "keepsake sub").await?;
+    let client = event_log::connect(&args.nats.address(), User::Operator, "keepsake sub").await?;
     let showing =
         async { if args.log { log::show(&client, &args).await } else { published::show(&client, &args).await } };
     tokio::select! {

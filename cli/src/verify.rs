@@ -8,6 +8,7 @@ use clap::Args;
 use projection_workers::{Finding, Progress as Step, Verification, Verified, verify};
 use runtime::config::Secret;
 
+use crate::nats_args::NatsArgs;
 use crate::progress::Progress;
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -33,9 +34,8 @@ pub struct VerifyArgs {
     /// Guests to fold again
     #[arg(long, default_value_t = 1_000, conflicts_with = "full")]
     pub guests: usize,
-    /// nats-server
-    #[arg(long, env = "NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
-    pub nats_url: String,
+    #[command(flatten)]
+    pub nats: NatsArgs,
     /// The read database, as projection-workers use it
     #[arg(long, env = "KEEPSAKE_DATABASE_URL", hide_env_values = true)]
     pub database_url: Secret,
@@ -49,7 +49,7 @@ pub struct VerifyArgs {
 
 pub async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let verification = Verification {
-        nats_url: args.nats_url,
+        nats: args.nats.address(),
         database_url: args.database_url,
         vault_url: args.vault_url,
         key_file: args.kek_file,

@@ -1,6 +1,6 @@
 //! Settings of command-service.
 //!
-//! `NATS_URL`, `NATS_MONITOR_URL`, `KEEPSAKE_DURABILITY`, `KEEPSAKE_DATABASE_URL`, `KEEPSAKE_VAULT_URL`, `KEEPSAKE_KEK_FILE`,
+//! `NATS_URL`, `KEEPSAKE_NATS_USERS`, `NATS_MONITOR_URL`, `KEEPSAKE_DURABILITY`, `KEEPSAKE_DATABASE_URL`, `KEEPSAKE_VAULT_URL`, `KEEPSAKE_KEK_FILE`,
 //! `KEEPSAKE_CACHE_BYTES`, `KEEPSAKE_HTTP_ADDR`, `KEEPSAKE_COMMAND_URL`,
 //! `KEEPSAKE_REQUIRE_IF_MATCH`, `KEEPSAKE_ISSUERS_FILE`, `KEEPSAKE_AUTH`, `KEEPSAKE_ENV`,
 //! `KEEPSAKE_TENANT_REQUESTS_PER_S`, `KEEPSAKE_PRINCIPAL_REQUESTS_PER_S`
@@ -8,6 +8,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use event_log::NatsAddress;
 use event_log::durability::Declared;
 use runtime::auth::AuthSettings;
 use runtime::config::{ConfigError, Env, Secret};
@@ -19,7 +20,8 @@ const DEFAULT_CACHE_BYTES: u64 = 256 * 1024 * 1024;
 
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub nats_url: String,
+    /// As `appender`, `door` and `intake`, each on a connection of its own.
+    pub nats: NatsAddress,
     /// Monitoring addresses of every server of the log.
     pub nats_monitors: Vec<String>,
     pub durability: Option<Declared>,
@@ -42,7 +44,7 @@ pub struct Config {
 
 impl Config {
     pub fn from_env(mut env: Env) -> Result<Self, ConfigError> {
-        let nats_url = env.required("NATS_URL", "the address of nats-server, nats://127.0.0.1:4222");
+        let nats = NatsAddress::from_env(&mut env);
         let monitors: String = env.or("NATS_MONITOR_URL", String::new(), "monitoring addresses of every nats-server");
         let durability = env.optional("KEEPSAKE_DURABILITY", "`attested` or `relaxed`");
         let database_url =
@@ -59,9 +61,9 @@ impl Config {
         let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
         let nats_monitors =
             monitors.split(',').map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect();
-        let settings = nats_url.zip(database_url).zip(vault_url).zip(key_file).zip(auth);
-        env.finish(settings.map(|((((nats_url, database_url), vault_url), key_file), auth)| Self {
-            nats_url,
+        let settings = nats.zip(database_url).zip(vault_url).zip(key_file).zip(auth);
+        env.finish(settings.map(|((((nats, database_url), vault_url), key_file), auth)| Self {
+            nats,
             nats_monitors,
             durability,
             database_url,

@@ -28,7 +28,7 @@ use async_nats::Client;
 use async_nats::connection::State as ConnectionState;
 pub use config::Config;
 use event_log::durability::DurabilityProof;
-use event_log::{intake, stream};
+use event_log::{User, intake, stream};
 use futures_util::FutureExt as _;
 use runtime::Running;
 use runtime::auth::Gatekeeper;
@@ -50,7 +50,7 @@ use crate::verdicts::Verdicts;
 /// Starts the service: connects, proves the log's durability, opens the doors.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     let (log_client, connected) =
-        event_log::connect_and_tell(&config.nats_url, "keepsake command-service: log").await?;
+        event_log::connect_and_tell(&config.nats, User::Appender, "keepsake command-service: log").await?;
     let log = stream::info(&log_client).await?;
     let intake = intake::info(&log_client).await?;
     let Config { nats_monitors, durability, .. } = &config;
@@ -76,9 +76,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     running.spawn(storing.map(Ok));
     let links = Links::new(config.public_url.clone(), running.http_address());
     let discovery = Discovery::new(links);
-    let door = ingress::nats::open(&config.nats_url, Arc::clone(&executor), verdicts.clone(), discovery).await?;
+    let door = ingress::nats::open(&config.nats, Arc::clone(&executor), verdicts.clone(), discovery).await?;
     running.spawn(ingress::nats::run(door, stop.clone()));
-    let emptying = Intake::new(&config.nats_url, Arc::clone(&executor), verdicts.clone(), &intake);
+    let emptying = Intake::new(&config.nats, Arc::clone(&executor), verdicts.clone(), &intake);
     running.spawn(emptying.run(intake.replicas, stop.clone()));
     let health = health::router(checks(&log_client, canary, &executor), stop.clone());
     let router =

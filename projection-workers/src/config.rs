@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use event_log::NatsAddress;
 use runtime::config::{ConfigError, Env, Secret};
 
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8005);
@@ -12,8 +13,8 @@ const MOST_SAMPLE_PERCENT: f64 = 50.0;
 
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The log.
-    pub nats_url: String,
+    /// The log, as the user `workers`.
+    pub nats: NatsAddress,
     /// The read database, as a role that may write every read model.
     pub database_url: Secret,
     /// The vault, as a role that may read keys.
@@ -32,7 +33,7 @@ pub struct Config {
 
 impl Config {
     pub fn from_env(mut env: Env) -> Result<Self, ConfigError> {
-        let nats_url = env.required("NATS_URL", "the log: nats://host:4222");
+        let nats = NatsAddress::from_env(&mut env);
         let database_url =
             env.required("KEEPSAKE_DATABASE_URL", "the read database, as the writer role: postgres://...");
         let vault_url = env.required("KEEPSAKE_VAULT_URL", "the vault, as the opener role: postgres://...");
@@ -50,7 +51,7 @@ impl Config {
             env.or("KEEPSAKE_ERRANDS", 1_u8, "0 to leave publishing, timers and policies to other processes: 1");
         let settings = || {
             Some(Self {
-                nats_url: nats_url?,
+                nats: nats?,
                 database_url: database_url?,
                 vault_url: vault_url?,
                 key_file: key_file?,

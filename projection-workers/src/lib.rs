@@ -51,6 +51,7 @@ mod write;
 use std::sync::Arc;
 
 use deadpool_postgres::Pool;
+use event_log::User;
 use runtime::Running;
 use runtime::health::{self, Check};
 use runtime::metrics::Exposition;
@@ -89,7 +90,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
 
 /// The same with these policies.
 pub async fn start_with(config: Config, policies: &[&'static dyn Policy]) -> anyhow::Result<Running> {
-    let nats = event_log::connect(&config.nats_url, "projection-workers").await?;
+    let nats = event_log::connect(&config.nats, User::Workers, "projection-workers").await?;
     let vault = Vault::connect(&config.vault_url, &config.key_file)?;
     let pool = schema::pool(&config.database_url, CONNECTIONS)?;
     let listener = serve::bind(config.http_address).await?;

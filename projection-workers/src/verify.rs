@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_nats::Client;
 use deadpool_postgres::Pool;
 use event_log::read::Reader;
+use event_log::{NatsAddress, User};
 use proto::subject::PARTITIONS;
 use runtime::config::Secret;
 use tokio::time::timeout;
@@ -40,7 +41,7 @@ const CONNECTIONS: usize = 3;
 #[derive(Debug)]
 pub struct Verification {
     /// The log.
-    pub nats_url: String,
+    pub nats: NatsAddress,
     /// The read database, as the writer role.
     pub database_url: Secret,
     /// The vault, as the opener role.
@@ -85,7 +86,7 @@ pub async fn verify(verification: &Verification, progress: impl Fn(Progress) + S
         let names: Vec<_> = projections::ALL.iter().map(|kind| kind.name).collect();
         return Err(UnknownProjection(unknown.to_owned(), names.join(", ")).into());
     }
-    let nats = event_log::connect(&verification.nats_url, "keepsake verify").await?;
+    let nats = event_log::connect(&verification.nats, User::Operator, "keepsake verify").await?;
     let vault = Vault::connect(&verification.vault_url, &verification.key_file)?;
     let pool = schema::pool(&verification.database_url, CONNECTIONS)?;
     let refolder = Refolder::start(&pool, vault, only).await?;

@@ -1,6 +1,8 @@
 //! The only place a NATS subject is spelled.
 
 mod command;
+pub mod inbox;
+pub mod jetstream;
 mod published;
 mod verdict;
 
@@ -9,11 +11,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 pub use command::{
-    COMMAND_SUBJECTS, CommandSubject, DEAD_LETTER_STREAM, DEAD_LETTER_SUBJECTS, INTAKE_STREAM, INTAKE_SUBJECTS,
-    dead_letter, intake_holder,
+    COMMAND_SUBJECTS, CommandSubject, DEAD_LETTER_STREAM, DEAD_LETTER_SUBJECTS, DISCOVERY_SUBJECTS, INTAKE_HOLDERS,
+    INTAKE_STREAM, INTAKE_SUBJECTS, commands_of, dead_letter, durable_commands_of, intake_holder,
 };
 pub use published::{PUBLISHED_STREAM, PUBLISHED_SUBJECTS, PublishedSubject};
-pub use verdict::{VERDICT_STREAM, VERDICT_SUBJECTS, VERDICTS_STORED, VerdictSubject};
+pub use verdict::{VERDICT_STREAM, VERDICT_SUBJECTS, VERDICTS_STORED, VerdictSubject, verdicts_of};
 
 /// The stream that holds the log.
 pub const LOG_STREAM: &str = "EVT";
@@ -21,8 +23,6 @@ pub const LOG_STREAM: &str = "EVT";
 pub const LOG_SUBJECTS: &str = "es.>";
 /// Virtual partitions a log subject can fall into; fixed for ever.
 pub const PARTITIONS: u8 = 64;
-/// Prefix of the inboxes callers may ask replies to.
-pub const INBOX_PREFIX: &str = "_INBOX.";
 
 const MAX_TOKEN_BYTES: usize = 64;
 

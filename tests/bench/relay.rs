@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context as _, bail};
 use async_nats::{Client, HeaderMap, Message};
 use bytes::Bytes;
-use event_log::{durability, stream};
+use event_log::{NatsAddress, User, durability, stream};
 use futures_util::StreamExt as _;
 use prost::Message as _;
 use proto::subject::LogSubject;
 use proto::{Commit, header};
+use runtime::config::Env;
 use tokio::sync::Semaphore;
 
 use crate::child;
@@ -41,9 +42,11 @@ struct Relay {
 /// Relays until the process that holds our standard input is gone.
 pub(crate) async fn run(payload: &Path) -> anyhow::Result<()> {
     let setting = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
-    let (url, monitors) = (setting("NATS_URL")?, setting("NATS_MONITOR_URL")?);
-    let log = event_log::connect(&url, "bench relay: log").await?;
-    let door = event_log::connect(&url, "bench relay: door").await?;
+    let (mut env, monitors) = (Env::process(), setting("NATS_MONITOR_URL")?);
+    let nats = NatsAddress::from_env(&mut env);
+    let nats = env.finish(nats)?;
+    let log = event_log::connect(&nats, User::Appender, "bench relay: log").await?;
+    let door = event_log::connect(&nats, User::Door, "bench relay: door").await?;
     let (appender, appending) = Appender::new(log.clone());
     let appending = tokio::spawn(appending);
     let relay = Arc::new(Relay::new(door, appender, payload, proved(&log, &monitors).await?)?);

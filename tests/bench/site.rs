@@ -50,7 +50,7 @@ impl Site {
         let processes = Processes::start_only(&world, &[Service::Command]).await;
         let mut clients = Vec::new();
         for _ in 0..CONNECTIONS {
-            clients.push(event_log::connect(&setting(&world, "NATS_URL")?, "bench").await?);
+            clients.push(world.nats.connect().await);
         }
         let durability = relay::proved(&clients[0], &setting(&world, "NATS_MONITOR_URL")?).await?;
         ensure!(durability == FSYNC, "the log of the benchmark is only {durability}");

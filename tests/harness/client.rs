@@ -39,7 +39,7 @@ pub(super) fn bearer(issuer: &DevIssuer, tenant: &str) -> String {
 impl Client {
     /// A caller of the tenant through the one origin.
     pub async fn new(world: &World, origin: &str, tenant: &str) -> Self {
-        let nats = event_log::connect(&world.nats.url(), "test").await.expect("connects");
+        let nats = world.nats.connect().await;
         let (issuer, bearer) = (Arc::clone(&world.issuer), world.bearer(tenant));
         Self {
             nats,

@@ -8,13 +8,16 @@ use async_nats::jetstream::{
     self,
     stream::{ClusterInfo, PeerInfo},
 };
+use event_log::{NatsAddress, User};
 use futures_util::future::{join_all, try_join_all};
 use keepsake_cli::servers::{Nats, NatsOptions, port};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use proto::subject::LOG_STREAM;
 use runtime::http_client::HttpClient;
 use serde::Deserialize;
 
-use super::{eventually, tools};
+use super::{Logins, Raw, eventually, tools};
 
 const REPLICAS: usize = 3;
 /// How often the ports of the routes may turn out to be taken.
@@ -24,20 +27,24 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Running servers; each is named by its place.
 pub struct Cluster {
     servers: Vec<Nats>,
+    pub logins: Logins,
 }
 
 impl Cluster {
     pub async fn single(options: NatsOptions) -> Self {
+        let logins = Logins::make(&options.dir.join("users"));
+        let options = NatsOptions { users: Some(logins.config()), ..options };
         let server = Nats::start(&tools(), &options).await.expect("nats-server starts");
-        Self { servers: vec![server] }
+        Self { servers: vec![server], logins }
     }
 
     /// Three servers that know each other, with folders below `dir`; each is well only when they have found a leader.
     pub async fn of_three(dir: &Path) -> Self {
+        let logins = Logins::make(&dir.join("users"));
         for attempt in 1.. {
-            match try_join_all(options_of_three(dir, attempt).iter().map(start)).await {
+            match try_join_all(options_of_three(dir, attempt, &logins).iter().map(start)).await {
                 Ok(servers) => {
-                    let cluster = Self { servers };
+                    let cluster = Self { servers, logins };
                     cluster.until_acquainted().await;
                     return cluster;
                 }
@@ -68,6 +75,60 @@ impl Cluster {
         self.servers.iter().map(Nats::url).collect::<Vec<_>>().join(",")
     }
 
+    /// Where Keepsake's own users sign in.
+    pub fn of_services(&self) -> NatsAddress {
+        self.logins.address(self.url(), None)
+    }
+
+    /// Where this user signs in.
+    pub fn of_user(&self, user: &str) -> NatsAddress {
+        self.logins.address(self.url(), Some(user))
+    }
+
+    /// The same for a process of its own.
+    pub fn environment(&self) -> [(String, String); 2] {
+        let users = self.logins.folder().display().to_string();
+        [("NATS_URL".to_owned(), self.url()), ("KEEPSAKE_NATS_USERS".to_owned(), users)]
+    }
+
+    /// A connection of the test's, which may do everything.
+    pub async fn connect(&self) -> Client {
+        let address = self.logins.address_of_test(self.url());
+        event_log::connect(&address, User::Operator, "test").await.expect("connects")
+    }
+
+    /// Admits a caller of these tenants while the servers run.
+    pub async fn admit(&self, name: &str, tenants: &[&str]) {
+        self.logins.admit(name, tenants);
+        self.reload();
+        for server in &self.servers {
+            let signs_in = async || Raw::connect(&server.url(), self.logins.folder(), name).await.ok();
+            eventually(&format!("{name} is admitted"), signs_in).await;
+        }
+    }
+
+    /// Waits until none of the servers admits a caller any more, which has kept its seed.
+    pub async fn revoke(&self, name: &str) {
+        self.logins.revoke(name);
+        self.reload();
+        for server in &self.servers {
+            let is_refused = async || Raw::connect(&server.url(), self.logins.folder(), name).await.err();
+            eventually(&format!("{name} is refused"), is_refused).await;
+        }
+    }
+
+    /// Has every server read its configuration again.
+    pub fn reload(&self) {
+        for server in &self.servers {
+            kill(Pid::from_raw(server.pid().cast_signed()), Signal::SIGHUP).expect("it is ours");
+        }
+    }
+
+    /// A connection of this user's to the first server, on the wire.
+    pub async fn raw(&self, user: &str) -> Raw {
+        Raw::connect(&self.servers[0].url(), self.logins.folder(), user).await.expect("it may sign in")
+    }
+
     /// Every server's monitoring URL, comma-separated.
     pub fn monitor_url(&self) -> String {
         self.servers.iter().map(Nats::monitor_url).collect::<Vec<_>>().join(",")
@@ -91,7 +152,8 @@ impl Cluster {
 
     /// Starts a killed server again with other settings.
     pub async fn restart_with(&mut self, which: usize, options: &NatsOptions) {
-        self.servers[which].restart_with(options).await.expect("nats-server starts again");
+        let options = NatsOptions { users: Some(self.logins.config()), ..options.clone() };
+        self.servers[which].restart_with(&options).await.expect("nats-server starts again");
     }
 
     /// Which server leads the log, once one does.
@@ -150,7 +212,7 @@ fn name(which: usize) -> String {
     format!("n{which}")
 }
 
-fn options_of_three(dir: &Path, attempt: usize) -> Vec<NatsOptions> {
+fn options_of_three(dir: &Path, attempt: usize, logins: &Logins) -> Vec<NatsOptions> {
     let free = || port::pick(None, "a route", "no option").expect("a free port");
     let ports: Vec<u16> = std::iter::repeat_with(free).take(REPLICAS).collect();
     let routes: Vec<String> = ports.iter().map(|port| format!("\"nats-route://127.0.0.1:{port}\"")).collect();
@@ -163,6 +225,7 @@ fn options_of_three(dir: &Path, attempt: usize) -> Vec<NatsOptions> {
             ports[which],
             routes.join(", ")
         ),
+        users: Some(logins.config()),
         ..NatsOptions::new(dir.join(format!("{attempt}-{which}")))
     };
     (0..REPLICAS).map(options).collect()

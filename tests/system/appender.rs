@@ -21,7 +21,7 @@ struct Log {
 
 impl Log {
     async fn of(world: World) -> Self {
-        let client = event_log::connect(&world.nats.url(), "test").await.expect("connects");
+        let client = world.nats.connect().await;
         let (appender, appending) = Appender::new(client.clone());
         tokio::spawn(appending);
         Self { client, appender, _world: world }

@@ -14,15 +14,16 @@ use file::ComposeFile;
 use keepsake_tests::harness::Service;
 use machine::Machine;
 
-const STEPS: [&str; 2] = ["keys", "migrate"];
+const STEPS: [&str; 3] = ["keys", "nats-users", "migrate"];
 const SERVERS: [&str; 2] = ["nats", "postgres"];
+const TOOLS: [&str; 1] = ["operator"];
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_binary_runs_with_the_command_and_environment_of_the_compose_file() {
     let machine = Machine::start(ComposeFile::read()).await;
     let services = Service::ALL.map(Service::name);
-    let mut known = [&STEPS[..], &SERVERS, &services].concat();
+    let mut known = [&STEPS[..], &SERVERS, &TOOLS, &services].concat();
     known.sort_unstable();
     assert_eq!(machine.file.names(), known, "this test starts everything that the file names");
 
@@ -43,7 +44,7 @@ async fn each_binary_runs_with_the_command_and_environment_of_the_compose_file()
     }
 }
 
-/// What has to be complete before a service starts; both run at every start.
+/// What has to be complete before a service starts; all run at every start.
 async fn steps_complete(machine: &Machine) {
     for step in STEPS {
         machine.run(step, &machine.file.service(step).command).await;

@@ -22,7 +22,7 @@ pub(crate) fn arguments_for(world: &World, file: PathBuf, format: FileFormat) ->
         file,
         format,
         tenant: "demo".parse().expect("a token"),
-        nats_url: world.nats.url(),
+        nats: world.nats.of_services().into(),
         rejects: None,
         state_dir: world.folder().join("import"),
         concurrency: 64,

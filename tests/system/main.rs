@@ -24,6 +24,8 @@ mod log_check;
 mod lost_keys;
 mod merge;
 mod monitoring;
+mod nats_permissions;
+mod nats_users;
 mod outbox;
 mod parking;
 mod path;

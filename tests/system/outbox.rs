@@ -56,7 +56,7 @@ async fn what_several_builds_derive_is_published_once_by_whichever_is_ahead() {
         (left == 0).then_some(())
     })
     .await;
-    let nats = event_log::connect(&world.nats.url(), "test").await.expect("connects");
+    let nats = world.nats.connect().await;
     let told = Published::all(&nats).await;
     assert_eq!(told.iter().map(Published::position).collect::<Vec<_>>(), [4, 9, 12, 5]);
     for published in &told {

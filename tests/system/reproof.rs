@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
 use event_log::stream::{self, StreamOptions};
+use event_log::{NatsAddress, User};
 use keepsake_cli::commander::Outcome;
 use keepsake_cli::servers::{Nats, NatsOptions};
 
@@ -64,7 +65,7 @@ async fn a_server_that_comes_back_as_it_was_is_proved_again() {
 async fn a_stream_that_would_lose_commits_is_refused_with_each_fault_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let nats = Nats::start(&tools(), &NatsOptions::new(folder.path().join("nats"))).await.expect("nats-server starts");
-    let client = event_log::connect(&nats.url(), "test").await.expect("connects");
+    let client = event_log::connect(&NatsAddress::open(nats.url()), User::Migrate, "test").await.expect("connects");
     let wrong = Config {
         name: "EVT".to_owned(),
         subjects: vec!["es.>".to_owned(), "elsewhere".to_owned()],
@@ -88,7 +89,7 @@ async fn a_stream_that_would_lose_commits_is_refused_with_each_fault_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standalone_server_is_the_one_peer_of_its_log() {
     let world = World::start().await;
-    let client = event_log::connect(&world.nats.url(), "test").await.expect("connects");
+    let client = world.nats.connect().await;
     let log = stream::info(&client).await.expect("the log");
     assert_eq!(log.peers, [client.server_info().server_name]);
 }

@@ -16,7 +16,7 @@ struct Sub {
 impl Sub {
     fn start(world: &World, arguments: &[&str]) -> Self {
         let mut command = Command::new(keepsake());
-        command.arg("sub").args(arguments).env("NATS_URL", world.nats.url()).env_remove("KEEPSAKE_TENANT");
+        command.arg("sub").args(arguments).envs(world.nats.environment()).env_remove("KEEPSAKE_TENANT");
         let mut process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("starts");
         let lines = BufReader::new(process.stdout.take().expect("piped")).lines();
         Self { _process: process, lines }

@@ -1,12 +1,12 @@
 //! The log: is it there, which server keeps it, what does an acknowledgement survive.
 
-use event_log::{durability, intake, published, stream};
+use event_log::{NatsAddress, User, durability, intake, published, stream};
 
-use super::Finding;
+use super::{Finding, rights};
 
 /// Adds what it finds; the log's last position when it can be asked.
-pub(super) async fn examine(url: &str, monitors: &[String], findings: &mut Vec<Finding>) -> Option<u64> {
-    let client = match event_log::connect(url, "keepsake doctor").await {
+pub(super) async fn examine(nats: &NatsAddress, monitors: &[String], findings: &mut Vec<Finding>) -> Option<u64> {
+    let client = match event_log::connect(nats, User::Operator, "keepsake doctor").await {
         Ok(client) => client,
         Err(error) => {
             findings.push(Finding::bad("nats", error.to_string()));
@@ -15,6 +15,7 @@ pub(super) async fn examine(url: &str, monitors: &[String], findings: &mut Vec<F
     };
     let server = client.server_info();
     findings.push(Finding::good("nats", format!("nats-server {} at {}:{}", server.version, server.host, server.port)));
+    findings.push(rights::examine(&client).await);
     match stream::info(&client).await {
         Ok(info) => {
             let text = format!("{} commits, {} replica(s), log id {}", info.last_position, info.replicas, info.log_id);

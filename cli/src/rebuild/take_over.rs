@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use event_log::{NatsAddress, User};
 use projection_workers::rebuild::{self, built};
 use runtime::config::Secret;
 
@@ -21,9 +22,14 @@ pub(crate) async fn outdated(writer: &Secret) -> anyhow::Result<Vec<String>> {
 }
 
 /// Waits for the generation of this version, makes it live and drops the others.
-pub(crate) async fn take_over(admin: &Secret, writer: &Secret, nats_url: &str, projection: &str) -> anyhow::Result<()> {
+pub(crate) async fn take_over(
+    admin: &Secret,
+    writer: &Secret,
+    nats: &NatsAddress,
+    projection: &str,
+) -> anyhow::Result<()> {
     let (mut admin, writer) = (migrate::connect(admin, None).await?, migrate::connect(writer, None).await?);
-    let log = event_log::connect(nats_url, "keepsake up").await?;
+    let log = event_log::connect(nats, User::Operator, "keepsake up").await?;
     let (number, _) = rebuild::begin(&mut admin, projection, LANES, false).await?;
     catch_up(&writer, &log, Building { projection, number }).await?;
     rebuild::switch(&mut admin, number, PATIENCE).await?;

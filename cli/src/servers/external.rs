@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use event_log::{NatsAddress, User};
 use tokio_postgres::NoTls;
 
 use super::version::Version;
@@ -13,11 +14,9 @@ pub(crate) const OLDEST_NATS: Version = Version(2, 14, 4);
 pub(crate) const OLDEST_POSTGRES_MAJOR: u32 = 15;
 
 /// The version of the NATS server at the URL, or one sentence saying what is wrong with it.
-pub async fn nats_version(url: &str) -> anyhow::Result<String> {
-    let options = async_nats::ConnectOptions::new().connection_timeout(TIMEOUT);
-    let connected = tokio::time::timeout(TIMEOUT, options.connect(url)).await;
-    let wrong = "NATS_URL names a server that does not answer: start it, or unset NATS_URL to have one started";
-    let client = connected.context(wrong)?.context(wrong)?;
+pub async fn nats_version(nats: &NatsAddress) -> anyhow::Result<String> {
+    let wrong = "NATS_URL names a server that cannot be used: start it, or unset NATS_URL to have one started";
+    let client = event_log::connect(nats, User::Operator, "keepsake up").await.context(wrong)?;
     let version = client.server_info().version;
     let new_enough = Version::find(&version).is_some_and(|version| version >= OLDEST_NATS);
     anyhow::ensure!(

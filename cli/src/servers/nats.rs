@@ -28,6 +28,8 @@ pub struct NatsOptions {
     pub sync_always: bool,
     /// Bytes the streams may take on disk together.
     pub max_store_bytes: u64,
+    /// The file of NATS users to include; without one whoever connects may do everything.
+    pub users: Option<PathBuf>,
     /// Further lines of the configuration file, as they are.
     pub further_config: String,
 }
@@ -36,7 +38,15 @@ impl NatsOptions {
     /// Durable, on free ports.
     pub fn new(dir: PathBuf) -> Self {
         let (client_port, monitor_port, further_config) = (None, None, String::new());
-        Self { dir, client_port, monitor_port, sync_always: true, max_store_bytes: 1 << 40, further_config }
+        Self {
+            dir,
+            client_port,
+            monitor_port,
+            sync_always: true,
+            max_store_bytes: 1 << 40,
+            users: None,
+            further_config,
+        }
     }
 }
 
@@ -61,6 +71,7 @@ impl Nats {
             let client_port = port::pick(options.client_port, "NATS", "--nats-port")?;
             let monitor_port = port::pick(options.monitor_port, "NATS monitoring", "--nats-monitor-port")?;
             config::write(&dir, options, client_port, monitor_port)?;
+            config::move_store(&dir, options)?;
             let program = program(&dir, executable.clone());
             match launch(&tools.keepsake, &program, client_port, monitor_port).await {
                 Ok(process) => {

@@ -1,6 +1,7 @@
 //! The databases and the login of each service: what the migration makes, and the URLs the services get.
 
 use anyhow::Context as _;
+use event_log::NatsAddress;
 
 use super::{RunFolder, secrets};
 
@@ -17,7 +18,7 @@ pub struct Login {
 pub struct MigrateOptions {
     /// A superuser, or a role that may create databases and roles; its database exists.
     pub admin_url: String,
-    pub nats_url: String,
+    pub nats: NatsAddress,
     /// Name of the database of the read models.
     pub read_models: String,
     /// Name of the database of the vault.
@@ -39,14 +40,19 @@ const READ_MODELS: &str = "keepsake";
 
 impl MigrateOptions {
     /// `database` is the one of `DATABASE_URL`, when the Postgres is somebody else's.
-    pub fn new(folder: &RunFolder, admin_url: &str, nats_url: &str, database: Option<&str>) -> anyhow::Result<Self> {
+    pub fn new(
+        folder: &RunFolder,
+        admin_url: &str,
+        nats: &NatsAddress,
+        database: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let login = |&(role, name, _): &(&'static str, &'static str, bool)| -> anyhow::Result<Login> {
             Ok(Login { role, name, password: secrets::password(&folder.secrets(), name)? })
         };
         let read_models = database.unwrap_or(READ_MODELS).to_owned();
         Ok(Self {
             admin_url: admin_url.to_owned(),
-            nats_url: nats_url.to_owned(),
+            nats: nats.clone(),
             vault: format!("{read_models}_vault"),
             read_models,
             logins: LOGINS.iter().map(login).collect::<anyhow::Result<_>>()?,
@@ -123,7 +129,8 @@ mod tests {
     fn each_login_works_in_its_own_database() {
         let folder = tempfile::tempdir().unwrap();
         let folder = RunFolder::create(folder.path()).unwrap();
-        let options = MigrateOptions::new(&folder, "postgres://a:b@h:1/postgres", "nats://h", None).unwrap();
+        let nats = NatsAddress::open("nats://h");
+        let options = MigrateOptions::new(&folder, "postgres://a:b@h:1/postgres", &nats, None).unwrap();
         assert!(options.login_url("keepsake_reader_login").unwrap().ends_with("@h:1/keepsake"));
         assert!(options.login_url("keepsake_vault_lookup_login").unwrap().ends_with("@h:1/keepsake_vault"));
         assert_eq!(options.read_models_url().unwrap(), "postgres://a:b@h:1/keepsake");

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use event_log::NatsAddress;
+
 /// The tenant the demo works in.
 pub(super) const DEMO_TENANT: &str = "demo";
 /// A working day, and more.
@@ -14,7 +16,7 @@ pub struct Endpoints {
     pub command_url: String,
     pub query_url: String,
     pub workers_url: String,
-    pub nats_url: String,
+    pub nats: NatsAddress,
     /// Absent when the NATS server is somebody else's.
     pub nats_monitor_url: Option<String>,
     /// The superuser's way into the read models.

@@ -19,6 +19,7 @@ pub(super) fn remove(folder: &RunFolder) {
 fn text(endpoints: &Endpoints, programs: &str) -> String {
     let monitor = endpoints.nats_monitor_url.as_deref();
     let credentials = std::env::var("NATS_CREDS").ok();
+    let users = endpoints.nats.users.as_ref().map(|users| users.display().to_string());
     let kek_file = endpoints.kek_file.display().to_string();
     let issuer_dir = endpoints.issuer_dir.display().to_string();
     let variables = [
@@ -26,7 +27,8 @@ fn text(endpoints: &Endpoints, programs: &str) -> String {
         ("KEEPSAKE_COMMAND_URL", Some(&endpoints.command_url)),
         ("KEEPSAKE_QUERY_URL", Some(&endpoints.query_url)),
         ("KEEPSAKE_WORKERS_URL", Some(&endpoints.workers_url)),
-        ("NATS_URL", Some(&endpoints.nats_url)),
+        ("NATS_URL", Some(&endpoints.nats.url)),
+        ("KEEPSAKE_NATS_USERS", users.as_deref()),
         ("NATS_MONITOR_URL", monitor),
         ("NATS_CREDS", credentials.as_deref()),
         ("DATABASE_URL", Some(&endpoints.database_url)),

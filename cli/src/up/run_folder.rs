@@ -44,6 +44,11 @@ impl RunFolder {
         self.0.join("secrets")
     }
 
+    /// Seeds of NATS users, and what nats-server knows of them.
+    pub fn nats_users(&self) -> PathBuf {
+        self.secrets().join("nats")
+    }
+
     /// Fetched servers, kept by `reset`.
     pub fn servers(&self) -> PathBuf {
         self.0.join("servers")

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use event_log::NatsAddress;
+
 use super::{MigrateOptions, RunFolder};
 use crate::guard::StopSignal;
 use crate::servers::{Guarded, Program, own_executable, port, probe};
@@ -16,7 +18,7 @@ const HOST: &str = "127.0.0.1";
 pub(super) struct Surroundings<'a> {
     pub(super) folder: &'a RunFolder,
     pub(super) databases: &'a MigrateOptions,
-    pub(super) nats_url: &'a str,
+    pub(super) nats: &'a NatsAddress,
     pub(super) nats_monitor_url: Option<&'a str>,
     pub(super) kek_file: PathBuf,
     /// Whose tokens are taken.
@@ -88,7 +90,7 @@ impl Service {
 
     fn whole_environment(&self, around: &Surroundings<'_>) -> Vec<(String, String)> {
         let common = [
-            ("NATS_URL", around.nats_url.to_owned()),
+            ("NATS_URL", around.nats.url.clone()),
             ("KEEPSAKE_HTTP_ADDR", format!("{HOST}:{}", self.port)),
             ("KEEPSAKE_KEK_FILE", around.kek_file.display().to_string()),
             ("KEEPSAKE_ISSUERS_FILE", around.issuers_file.display().to_string()),
@@ -96,7 +98,8 @@ impl Service {
             ("NO_COLOR", "1".to_owned()),
         ];
         let monitor = around.nats_monitor_url.map(|url| ("NATS_MONITOR_URL", url.to_owned()));
-        let all = common.into_iter().chain(monitor).chain(self.environment.iter().cloned());
+        let users = around.nats.users.as_ref().map(|users| ("KEEPSAKE_NATS_USERS", users.display().to_string()));
+        let all = common.into_iter().chain(monitor).chain(users).chain(self.environment.iter().cloned());
         all.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }

@@ -1,7 +1,9 @@
 //! The start, step by step: NATS, Postgres, the databases, the three services.
 
 use std::env;
+use std::path::PathBuf;
 
+use event_log::NatsAddress;
 use runtime::config::Secret;
 
 use super::databases::DatabaseUrl;
@@ -10,6 +12,7 @@ use super::services::{Service, Surroundings};
 use super::stack::Stack;
 use super::{Console, Endpoints, MigrateOptions, RunFolder, UpArgs, secrets};
 use crate::dev_issuer::{DevIssuer, Grant};
+use crate::nats_users::UsersFolder;
 use crate::rebuild;
 use crate::servers::{Nats, NatsOptions, Postgres, PostgresOptions, Tools, external, own_executable, port};
 
@@ -25,9 +28,9 @@ pub(super) async fn everything(
 ) -> anyhow::Result<Endpoints> {
     let tools = Tools { keepsake: own_executable()?, cache: folder.servers(), say: console.say() };
     let query_port = query_port(args, console)?;
-    let (nats_url, nats_monitor_url) = nats(args, folder, console, &tools, stack).await?;
+    let (nats, nats_monitor_url) = nats(args, folder, console, &tools, stack).await?;
     let (admin_url, database) = postgres(args, folder, console, &tools, stack).await?;
-    let databases = MigrateOptions::new(folder, &admin_url, &nats_url, database.as_deref())?;
+    let databases = MigrateOptions::new(folder, &admin_url, &nats, database.as_deref())?;
     let step = console.step("preparing the databases and the log");
     migrate(databases.clone()).await?;
     step.done("databases and log are ready");
@@ -36,14 +39,14 @@ pub(super) async fn everything(
     let around = Surroundings {
         folder,
         databases: &databases,
-        nats_url: &nats_url,
+        nats: &nats,
         nats_monitor_url: nats_monitor_url.as_deref(),
         kek_file: secrets::kek_file(&folder.secrets())?,
         issuers_file: issuer.issuers_file(),
     };
     let command_url = serve(&Service::command_service(&around)?, &around, console, stack).await?;
     let workers_url = serve(&Service::projection_workers(&around)?, &around, console, stack).await?;
-    take_over(&databases, &nats_url, console).await?;
+    take_over(&databases, &nats, console).await?;
     let query = Service::query_service(&around, query_port, &command_url)?;
     let query_url = serve(&query, &around, console, stack).await?;
     Ok(Endpoints {
@@ -55,7 +58,7 @@ pub(super) async fn everything(
         worker_database_url: databases.login_url("keepsake_writer_login")?,
         worker_vault_url: databases.login_url("keepsake_vault_opener_login")?,
         kek_file: around.kek_file,
-        nats_url,
+        nats,
         nats_monitor_url,
         tenant: DEMO_TENANT.to_owned(),
         token: issuer.token(&Grant::admin(DEMO_TENANT, TOKEN_SECONDS)),
@@ -64,38 +67,45 @@ pub(super) async fn everything(
 }
 
 /// An earlier version made some of the read models: its workers are gone, so this one's take their place before anybody reads.
-async fn take_over(databases: &MigrateOptions, nats_url: &str, console: &Console) -> anyhow::Result<()> {
+async fn take_over(databases: &MigrateOptions, nats: &NatsAddress, console: &Console) -> anyhow::Result<()> {
     let (admin, writer) = (databases.read_models_url()?, databases.login_url("keepsake_writer_login")?);
     let outdated = rebuild::outdated(&Secret::new(writer.clone())).await?;
     for projection in outdated {
         let step = console.step(&format!("folding {projection} anew: another version made it"));
-        rebuild::take_over(&Secret::new(admin.clone()), &Secret::new(writer.clone()), nats_url, &projection).await?;
+        rebuild::take_over(&Secret::new(admin.clone()), &Secret::new(writer.clone()), nats, &projection).await?;
         step.done(&format!("{projection} is folded anew"));
     }
     Ok(())
 }
 
-/// The client's and the monitoring URL.
+/// Where it is, and the monitoring URL.
 async fn nats(
     args: &UpArgs,
     folder: &RunFolder,
     console: &Console,
     tools: &Tools,
     stack: &mut Stack,
-) -> anyhow::Result<(String, Option<String>)> {
+) -> anyhow::Result<(NatsAddress, Option<String>)> {
     if let Ok(url) = env::var("NATS_URL") {
         let step = console.step("asking the NATS server of NATS_URL");
-        step.done(&format!("nats-server {} of NATS_URL", external::nats_version(&url).await?));
-        return Ok((url, env::var("NATS_MONITOR_URL").ok()));
+        let users = env::var_os("KEEPSAKE_NATS_USERS").map(PathBuf::from);
+        let nats = NatsAddress { users, ..NatsAddress::open(url) };
+        step.done(&format!("nats-server {} of NATS_URL", external::nats_version(&nats).await?));
+        return Ok((nats, env::var("NATS_MONITOR_URL").ok()));
     }
     let step = console.step("starting nats-server");
     let (client_port, monitor_port) = (args.nats_port, args.nats_monitor_port);
-    let options = NatsOptions { client_port, monitor_port, ..NatsOptions::new(folder.path().to_owned()) };
+    let users = UsersFolder::at(&folder.nats_users());
+    users.make()?;
+    users.write_config(&users.config())?;
+    let options = NatsOptions::new(folder.path().to_owned());
+    let options = NatsOptions { client_port, monitor_port, users: Some(users.config()), ..options };
     let nats = Nats::start(tools, &options).await?;
-    let urls = (nats.url(), Some(nats.monitor_url()));
-    step.done(&format!("nats-server {} at {}", nats.version(), urls.0));
+    let address = NatsAddress { users: Some(folder.nats_users()), ..NatsAddress::open(nats.url()) };
+    let monitor_url = nats.monitor_url();
+    step.done(&format!("nats-server {} at {}", nats.version(), address.url));
     stack.keep(&tools.keepsake, nats.into_parts());
-    Ok(urls)
+    Ok((address, Some(monitor_url)))
 }
 
 /// The superuser's URL, and the database when it is somebody else's.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use event_log::NatsAddress;
 use event_log::intake::IntakeInfo;
 use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
@@ -51,13 +52,13 @@ pub(crate) struct Intake {
     order: Order,
     /// A command without an id is named after its place in this intake.
     id: Arc<str>,
-    nats_url: Arc<str>,
+    nats: Arc<NatsAddress>,
 }
 
 impl Intake {
-    pub(crate) fn new(nats_url: &str, executor: Arc<Executor>, verdicts: Verdicts, info: &IntakeInfo) -> Self {
-        let (id, nats_url) = (info.intake_id.as_str().into(), nats_url.into());
-        Self { executor, verdicts, order: TurnQueue::new(), id, nats_url }
+    pub(crate) fn new(nats: &NatsAddress, executor: Arc<Executor>, verdicts: Verdicts, info: &IntakeInfo) -> Self {
+        let (id, nats) = (info.intake_id.as_str().into(), Arc::new(nats.clone()));
+        Self { executor, verdicts, order: TurnQueue::new(), id, nats }
     }
 
     /// The id of the command at this position when it has none: the same one whenever it is delivered.
@@ -67,7 +68,7 @@ impl Intake {
 
     /// Empties the intake until `stop`, whenever no other instance does.
     pub(crate) async fn run(self, replicas: usize, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut holds = Holds::new(self.nats_url.to_string(), replicas);
+        let mut holds = Holds::new(Arc::clone(&self.nats), replicas);
         while !stop.is_cancelled() {
             match holds.take().await {
                 Ok(Some(hold)) => self.empty(hold, &stop).await,

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_nats::{Client, Message, Subject, Subscriber};
-use event_log::stream;
+use bytes::Bytes;
+use event_log::permissions::DOOR_QUEUE;
+use event_log::{NatsAddress, User};
 use futures_util::StreamExt as _;
 use futures_util::stream::SelectAll;
 use proto::Reply;
@@ -32,13 +34,13 @@ use crate::target::{self, Address};
 use crate::turn_queue::{Place, TurnQueue};
 use crate::verdicts::{Verdict, Verdicts};
 
-pub(crate) const QUEUE_GROUP: &str = "command-service";
+const HEARING_TIMEOUT: Duration = Duration::from_secs(5);
 const BETWEEN_OPENINGS: Duration = Duration::from_millis(200);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The door, and the connection it is open on.
 pub(crate) struct Door {
-    nats_url: String,
+    nats: NatsAddress,
     connection: Connection,
     handler: Handler,
     discovery: Discovery,
@@ -53,15 +55,23 @@ struct Connection {
 }
 
 impl Connection {
-    async fn open(nats_url: &str, discovery: &Discovery) -> anyhow::Result<Self> {
-        let client = event_log::connect(nats_url, "keepsake command-service: door").await?;
-        let commands = client.queue_subscribe(COMMAND_SUBJECTS, QUEUE_GROUP.to_owned()).await;
+    async fn open(nats: &NatsAddress, discovery: &Discovery) -> anyhow::Result<Self> {
+        let client = event_log::connect(nats, User::Door, "keepsake command-service: door").await?;
+        let commands = client.queue_subscribe(COMMAND_SUBJECTS, DOOR_QUEUE.to_owned()).await;
         let commands = commands.context("the NATS door does not open")?;
         let questions = discovery.listen(&client).await?;
-        // An answer on the same connection means that the server has the subscriptions: ready is said only after that.
-        stream::info(&client).await?;
+        hear_oneself(&client).await?;
         Ok(Self { client, commands, questions })
     }
+}
+
+/// What comes back on the same connection says that the server has the subscriptions made before: ready is said only after that.
+async fn hear_oneself(client: &Client) -> anyhow::Result<()> {
+    let inbox = client.new_inbox();
+    let mut heard = client.subscribe(inbox.clone()).await?;
+    client.publish(inbox, Bytes::new()).await?;
+    let answer = tokio::time::timeout(HEARING_TIMEOUT, heard.next()).await;
+    answer.ok().flatten().context("the NATS door does not hear: may its user subscribe?").map(drop)
 }
 
 /// What becomes of each message. Cheap to clone.
@@ -86,15 +96,15 @@ enum Listener {
 }
 
 pub(crate) async fn open(
-    nats_url: &str,
+    nats: &NatsAddress,
     executor: Arc<Executor>,
     verdicts: Verdicts,
     discovery: Discovery,
 ) -> anyhow::Result<Door> {
-    let connection = Connection::open(nats_url, &discovery).await?;
+    let connection = Connection::open(nats, &discovery).await?;
     let (order, tally) = (TurnQueue::new(), discovery.tally());
     let handler = Handler { executor, verdicts, order, tally, in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)) };
-    Ok(Door { nats_url: nats_url.to_owned(), connection, handler, discovery, tasks: TaskTracker::new() })
+    Ok(Door { nats: nats.clone(), connection, handler, discovery, tasks: TaskTracker::new() })
 }
 
 /// Takes commands until `stop`, then finishes those that have arrived.
@@ -137,7 +147,7 @@ impl Door {
     }
 
     async fn reopen(&mut self) -> anyhow::Result<()> {
-        self.connection = Connection::open(&self.nats_url, &self.discovery).await?;
+        self.connection = Connection::open(&self.nats, &self.discovery).await?;
         Ok(())
     }
 

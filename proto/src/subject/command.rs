@@ -6,6 +6,8 @@ use super::{InvalidSubject, Tenant};
 
 /// Every command subject.
 pub const COMMAND_SUBJECTS: &str = "cmd.>";
+/// On which NATS tools ask what a service is and does (ADR-32 of NATS).
+pub const DISCOVERY_SUBJECTS: &str = "$SRV.>";
 /// The stream that keeps commands until they are carried out.
 pub const INTAKE_STREAM: &str = "CMD";
 /// Every subject of the durable intake.
@@ -53,11 +55,24 @@ impl fmt::Display for CommandSubject<'_> {
     }
 }
 
+/// Every command of the tenant.
+pub fn commands_of(tenant: &Tenant) -> String {
+    format!("cmd.{tenant}.>")
+}
+
+/// Every command of the tenant for the durable intake.
+pub fn durable_commands_of(tenant: &Tenant) -> String {
+    format!("cmdq.{tenant}.*.*")
+}
+
 /// `dead.cmdq.<tenant>`: where a command of the intake is kept that could not be carried out; `_` for one of no tenant.
 pub fn dead_letter(intake_subject: &str) -> String {
     let tenant = CommandSubject::parse(intake_subject).ok().and_then(|subject| subject.tenant.parse::<Tenant>().ok());
     tenant.map_or_else(|| "dead.cmdq._".to_owned(), |tenant| format!("dead.cmdq.{tenant}"))
 }
+
+/// Wherever an instance shows that it empties the intake.
+pub const INTAKE_HOLDERS: &str = "intake.holder.*";
 
 /// Where an instance that empties the intake shows under this name that it is there.
 pub fn intake_holder(name: &str) -> String {

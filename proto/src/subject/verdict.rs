@@ -11,6 +11,11 @@ pub const VERDICTS_STORED: &str = "$KV.verdict.>";
 /// Every subject a verdict is told on.
 pub const VERDICT_SUBJECTS: &str = "verdict.>";
 
+/// Every verdict of the tenant, where it is told.
+pub fn verdicts_of(tenant: &Tenant) -> String {
+    format!("verdict.{tenant}.>")
+}
+
 /// `<tenant>.<command id>`, the id written so that it is one token whatever characters it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerdictSubject(String);

@@ -1,10 +1,14 @@
 //! A connection to NATS.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event};
 use tokio::sync::Notify;
+
+use crate::address::{Login, NatsAddress};
+use crate::permissions::User;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -13,7 +17,14 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     #[error("NATS at {url} cannot be reached ({cause}): start it, or set NATS_URL")]
-    Connect { url: String, cause: async_nats::ConnectErrorKind },
+    Connect { url: String, cause: ConnectErrorKind },
+    #[error(
+        "{path} cannot be read ({cause}): `keepsake nats-users` makes the NATS users, and KEEPSAKE_NATS_USERS names the folder with \
+         those of this process"
+    )]
+    Seed { path: PathBuf, cause: std::io::Error },
+    #[error("NATS at {url} does not admit {user}: {advice}")]
+    NotAdmitted { url: String, user: String, advice: &'static str },
     #[error("NATS did not answer {0}")]
     NoAnswer(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("NATS gave an answer to {0} that is none")]
@@ -34,14 +45,14 @@ impl Connected {
     }
 }
 
-/// Connects once, to whichever server of a comma-separated list answers; later losses of the connection are mended by
-/// themselves.
-pub async fn connect(url: &str, name: &str) -> Result<Client, LogError> {
-    connect_and_tell(url, name).await.map(|(client, _)| client)
+/// Connects once, to whichever server of a comma-separated list answers, as this user; later losses of the connection are mended
+/// by themselves.
+pub async fn connect(nats: &NatsAddress, user: User, name: &str) -> Result<Client, LogError> {
+    connect_and_tell(nats, user, name).await.map(|(client, _)| client)
 }
 
 /// The same, for one who must know of reconnects.
-pub async fn connect_and_tell(url: &str, name: &str) -> Result<(Client, Connected), LogError> {
+pub async fn connect_and_tell(nats: &NatsAddress, user: User, name: &str) -> Result<(Client, Connected), LogError> {
     let connected = Connected::default();
     let told = connected.clone();
     let options = ConnectOptions::new()
@@ -52,11 +63,27 @@ pub async fn connect_and_tell(url: &str, name: &str) -> Result<(Client, Connecte
             note(&event, &told);
             std::future::ready(())
         });
-    let servers: Vec<&str> = url.split(',').map(str::trim).collect();
+    let options = match nats.login(user)? {
+        Some(Login { seed, inbox }) => options.nkey(seed.expose().to_owned()).custom_inbox_prefix(inbox),
+        None => options,
+    };
+    let servers: Vec<&str> = nats.url.split(',').map(str::trim).collect();
     let client = options.connect(servers).await;
-    let refused =
-        |error: async_nats::ConnectError| LogError::Connect { url: without_credentials(url), cause: error.kind() };
-    Ok((client.map_err(refused)?, connected))
+    Ok((client.map_err(|error| failed(&error, nats, user))?, connected))
+}
+
+fn failed(error: &ConnectError, nats: &NatsAddress, user: User) -> LogError {
+    let (url, cause) = (without_credentials(&nats.url), error.kind());
+    if !matches!(cause, ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication) {
+        return LogError::Connect { url, cause };
+    }
+    if nats.users.is_none() {
+        let advice = "it wants to know who comes, so set KEEPSAKE_NATS_USERS to the folder with this process' seeds";
+        return LogError::NotAdmitted { url, user: "somebody without a name".to_owned(), advice };
+    }
+    let user = nats.user.clone().unwrap_or_else(|| user.name().to_owned());
+    let advice = "its configuration is made of other seeds, or of none: `keepsake nats-users` writes it anew";
+    LogError::NotAdmitted { url, user, advice }
 }
 
 fn note(event: &Event, connected: &Connected) {

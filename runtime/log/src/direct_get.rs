@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_nats::{Client, Message, StatusCode};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use proto::subject::jetstream::Ask;
 use proto::subject::{LOG_STREAM, LOG_SUBJECTS, LogSubject};
 use serde_json::json;
 
@@ -30,13 +31,13 @@ pub struct StoredCommit {
 
 /// The last commit on a subject.
 pub async fn last(client: &Client, subject: &LogSubject) -> Result<Option<StoredCommit>, LogError> {
-    one(client, format!("$JS.API.DIRECT.GET.{LOG_STREAM}.{subject}"), Bytes::new()).await
+    one(client, Ask::DirectGetLast.of_one(LOG_STREAM, &subject.to_string()), Bytes::new()).await
 }
 
 /// The commit at a position, if it is on this subject.
 pub async fn at(client: &Client, subject: &LogSubject, position: u64) -> Result<Option<StoredCommit>, LogError> {
     let request = Bytes::from(json!({"seq": position, "next_by_subj": subject.to_string()}).to_string());
-    let found = one(client, format!("$JS.API.DIRECT.GET.{LOG_STREAM}"), request).await?;
+    let found = one(client, Ask::DirectGet.of(LOG_STREAM), request).await?;
     Ok(found.filter(|commit| commit.position == position))
 }
 
@@ -70,7 +71,7 @@ pub async fn commits(client: &Client, subject: &LogSubject, from: u64) -> Result
 /// The first commit from `from` on, whoever's it is, and its subject.
 pub async fn any(client: &Client, from: u64) -> Result<Option<(LogSubject, StoredCommit)>, LogError> {
     let request = Bytes::from(json!({"seq": from.max(1), "next_by_subj": LOG_SUBJECTS}).to_string());
-    let answer = ask(client, format!("$JS.API.DIRECT.GET.{LOG_STREAM}"), request).await?;
+    let answer = ask(client, Ask::DirectGet.of(LOG_STREAM), request).await?;
     let Some(answer) = answer else { return Ok(None) };
     let subject = answer.headers.as_ref().and_then(|headers| headers.get("Nats-Subject"));
     let subject = subject.and_then(|subject| subject.as_str().parse().ok()).ok_or(LogError::Malformed(SINGLE))?;
@@ -98,7 +99,7 @@ async fn page_unbounded(
     let inbox = client.new_inbox();
     let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| no_answer(error.into()))?;
     let request = json!({"seq": from, "batch": PAGE, "max_bytes": PAGE_BYTES, "next_by_subj": subject.to_string()});
-    let asked = format!("$JS.API.DIRECT.GET.{LOG_STREAM}");
+    let asked = Ask::DirectGet.of(LOG_STREAM);
     let sent = client.publish_with_reply(asked, inbox, Bytes::from(request.to_string())).await;
     sent.map_err(|error| no_answer(error.into()))?;
     loop {

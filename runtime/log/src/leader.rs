@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_nats::Client;
 use bytes::Bytes;
 use data_encoding::BASE64;
+use proto::subject::jetstream::Ask;
 use proto::subject::{LOG_STREAM, LogSubject};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -62,7 +63,7 @@ fn decode(base64: &str) -> Result<Vec<u8>, LogError> {
 }
 
 async fn ask(client: &Client, stream: &str, request: &Value) -> Result<Option<RawMessage>, LogError> {
-    let asked = client.request(format!("$JS.API.STREAM.MSG.GET.{stream}"), Bytes::from(request.to_string()));
+    let asked = client.request(Ask::MessageGet.of(stream), Bytes::from(request.to_string()));
     let answer = tokio::time::timeout(TIMEOUT, asked).await.map_err(|late| LogError::NoAnswer(ASKED, late.into()))?;
     let answer = answer.map_err(|error| LogError::NoAnswer(ASKED, error.into()))?;
     match serde_json::from_slice(&answer.payload) {

@@ -34,9 +34,7 @@ pub(super) struct Commit {
 /// All commits that are there now, without the services' own.
 pub(super) async fn read(world: &World) -> Vec<Commit> {
     let vault = Vault::connect(&Secret::new(world.database.vault_opener.clone()), &world.key_file()).expect("a vault");
-    let servers = world.nats.url();
-    let client = async_nats::connect(servers.split(',').collect::<Vec<_>>().as_slice()).await.expect("connects");
-    let stream = jetstream::new(client).get_stream(STREAM).await.expect("the log");
+    let stream = jetstream::new(world.nats.connect().await).get_stream(STREAM).await.expect("the log");
     let last = stream.cached_info().state.last_sequence;
     let consumer = pull::Config { ack_policy: AckPolicy::None, ..pull::Config::default() };
     let consumer = stream.create_consumer(consumer).await.expect("a consumer");

@@ -17,11 +17,15 @@ const KEY_FOLDER: &str = "/var/lib/keepsake";
 const LOG_FOLDER: &str = "/data";
 /// Longer than the test.
 const TOKEN_SECONDS: i64 = 3_600;
-const EXEC: &str = "docker compose exec ";
+const USERS_FOLDER: &str = "/var/lib/nats-users";
+/// In nats-server's container, where the volume of the users is mounted beside the configuration.
+const INCLUDED: &str = "include users/users.conf";
+const RUN: &str = "docker compose run --rm ";
 
 pub(super) struct Machine {
     pub(super) file: ComposeFile,
-    _nats: Nats,
+    /// Running, as long as this is there.
+    servers: Vec<Nats>,
     folder: TempDir,
     /// What the file says, and what it is here; replaced in this order.
     stand_ins: Vec<(String, String)>,
@@ -30,9 +34,16 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) async fn start(file: ComposeFile) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let nats = nats(&file, folder.path()).await;
-        let stand_ins = stand_ins(&file, &nats, &postgres::fresh().await.admin, folder.path());
-        Self { file, _nats: nats, folder, stand_ins }
+        for process in ["all", "server", "command-service", "projection-workers", "migrate", "operator"] {
+            std::fs::create_dir(folder.path().join(process)).expect("a volume");
+        }
+        let ports = [free_port(), free_port()];
+        let stand_ins = stand_ins(&file, ports, &postgres::fresh().await.admin, folder.path());
+        let mut machine = Self { file, servers: Vec::new(), folder, stand_ins };
+        // nats-server includes what this step makes.
+        machine.run("nats-users", &machine.file.service("nats-users").command).await;
+        machine.servers.push(nats(&machine.file, machine.folder.path(), ports).await);
+        machine
     }
 
     pub(super) fn key(&self) -> Vec<u8> {
@@ -71,7 +82,7 @@ impl Machine {
 
     /// Runs what the file's head tells a reader to type once everything runs.
     pub(super) async fn run_commands_of_the_head(&self) {
-        let commands = self.file.told_to_type(EXEC);
+        let commands = self.file.told_to_type(RUN);
         assert!(!commands.is_empty(), "the head of the file says how to provision a tenant");
         for command in commands {
             let (service, line) = command.split_once(' ').expect("service and command");
@@ -90,15 +101,16 @@ impl Machine {
 }
 
 /// A server with the file's own settings, but on loopback and in the test's folder.
-async fn nats(file: &ComposeFile, folder: &Path) -> Nats {
+async fn nats(file: &ComposeFile, folder: &Path, [client, monitor]: [u16; 2]) -> Nats {
     let mut config = file.config("nats").to_owned();
     assert!(config.contains("sync_interval: always"), "an acknowledged commit is on the disk");
-    let (client, monitor) = (free_port(), free_port());
     let data = folder.join("data");
     for (there, here) in [
         ("listen: 0.0.0.0:4222", format!("listen: \"127.0.0.1:{client}\"")),
         ("http: 0.0.0.0:8222", format!("http: \"127.0.0.1:{monitor}\"")),
         (&format!("store_dir: {LOG_FOLDER}"), format!("store_dir: \"{}\"", data.display())),
+        // It is included by an option below.
+        (INCLUDED, String::new()),
     ] {
         assert!(config.contains(there), "{there}: not in {config}");
         config = config.replace(there, &here);
@@ -107,6 +119,7 @@ async fn nats(file: &ComposeFile, folder: &Path) -> Nats {
     let options = NatsOptions {
         client_port: Some(client),
         monitor_port: Some(monitor),
+        users: Some(folder.join("server/users.conf")),
         further_config: config,
         ..NatsOptions::new(folder.join("nats"))
     };
@@ -117,15 +130,16 @@ async fn nats(file: &ComposeFile, folder: &Path) -> Nats {
 
 /// The administrator is this run's own. Logins and databases keep the file's names: no other test uses them, and the server
 /// belongs to this run alone.
-fn stand_ins(file: &ComposeFile, nats: &Nats, admin: &str, folder: &Path) -> Vec<(String, String)> {
+fn stand_ins(file: &ComposeFile, [client, monitor]: [u16; 2], admin: &str, folder: &Path) -> Vec<(String, String)> {
     let password = &file.service("postgres").environment["POSTGRES_PASSWORD"];
     let postgres = admin.rsplit_once('@').expect("a login").1.split('/').next().expect("a host");
     let mut stand_ins = vec![
         (format!("postgres://postgres:{password}@postgres:5432/postgres"), admin.to_owned()),
         ("@postgres:5432/".to_owned(), format!("@{postgres}/")),
-        ("//nats:4222".to_owned(), format!("//127.0.0.1:{}", nats.client_port())),
-        ("//nats:8222".to_owned(), format!("//127.0.0.1:{}", nats.monitor_port())),
+        ("//nats:4222".to_owned(), format!("//127.0.0.1:{}", client)),
+        ("//nats:8222".to_owned(), format!("//127.0.0.1:{}", monitor)),
         (KEY_FOLDER.to_owned(), folder.display().to_string()),
+        (USERS_FOLDER.to_owned(), folder.display().to_string()),
     ];
     for name in file.names() {
         let Some(port) = file.service(name).port() else { continue };

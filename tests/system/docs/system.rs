@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
-use event_log::stream;
+use event_log::{NatsAddress, User, stream};
 use keepsake_cli::servers::{Nats, NatsOptions};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -21,7 +21,8 @@ use keepsake_tests::harness::{eventually, keepsake, postgres, repository, tools}
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 /// What would make `up` use the servers of whoever runs the tests.
-const SERVERS_OF_OTHERS: [&str; 4] = ["NATS_URL", "NATS_MONITOR_URL", "NATS_CREDS", "DATABASE_URL"];
+const SERVERS_OF_OTHERS: [&str; 5] =
+    ["NATS_URL", "KEEPSAKE_NATS_USERS", "NATS_MONITOR_URL", "NATS_CREDS", "DATABASE_URL"];
 
 pub(super) struct System {
     process: Child,
@@ -47,8 +48,10 @@ impl System {
             env_file.exists().then_some(())
         })
         .await;
-        let nats_url = variable(&std::fs::read_to_string(&env_file).expect("written at once"), "NATS_URL");
-        let nats = event_log::connect(&nats_url, "test").await.expect("connects");
+        let env = std::fs::read_to_string(&env_file).expect("written at once");
+        let users = Some(variable(&env, "KEEPSAKE_NATS_USERS").into());
+        let nats = NatsAddress { users, ..NatsAddress::open(variable(&env, "NATS_URL")) };
+        let nats = event_log::connect(&nats, User::Operator, "test").await.expect("connects");
         let http = HttpClient::new(REQUEST_TIMEOUT);
         Self { process, folder, url: format!("http://127.0.0.1:{port}"), nats, http }
     }

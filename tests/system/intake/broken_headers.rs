@@ -1,27 +1,12 @@
 //! Header blocks that break the client which reads them, published by somebody who writes to the socket himself.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-
 use super::dead_letters::{cli, until_dead};
 use keepsake_tests::harness::{Client, World, history, services};
 
 /// Publishes a message as no client library would.
 async fn publish_raw(world: &World, subject: &str, headers: &[u8]) {
-    let url = world.nats.url();
-    let mut nats = TcpStream::connect(url.trim_start_matches("nats://")).await.expect("connects");
-    let body = b"{}";
-    let head = format!(
-        "CONNECT {{\"headers\":true,\"verbose\":false}}\r\nHPUB {subject} {} {}\r\n",
-        headers.len(),
-        headers.len() + 2
-    );
-    let message = [head.as_bytes(), headers, body, b"\r\nPING\r\n"].concat();
-    nats.write_all(&message).await.expect("writes");
-    let mut said = Vec::new();
-    while !said.ends_with(b"PONG\r\n") {
-        assert!(nats.read_buf(&mut said).await.expect("reads") > 0, "{}", String::from_utf8_lossy(&said));
-    }
+    let complaints = world.nats.raw("test").await.publish_with_headers(subject, headers, b"{}").await;
+    assert!(complaints.is_empty(), "{complaints:?}");
 }
 
 const BROKEN_HEADERS: [&[u8]; 3] =

@@ -9,7 +9,7 @@ use crate::faults::load::Load;
 /// Compares everything there is.
 pub(crate) async fn verified(world: &World, projection: Option<&str>, guests: Option<usize>) -> Verified {
     let verification = Verification {
-        nats_url: world.nats.url(),
+        nats: world.nats.of_services(),
         database_url: Secret::new(world.database.writer.clone()),
         vault_url: Secret::new(world.database.vault_opener.clone()),
         key_file: world.key_file(),

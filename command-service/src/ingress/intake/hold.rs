@@ -4,6 +4,7 @@
 //! next one begins with the oldest command that is in the stream, and goes on in order. The server removes a consumer that nobody
 //! uses, but not while it waits for acknowledgements; so others end a hold whose holder is gone.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use async_nats::jetstream::consumer::{self, AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::stream::ConsumerCreateStrictErrorKind;
 use async_nats::jetstream::{self, Context, ErrorCode};
 use async_nats::{Client, Request, RequestErrorKind, Subscriber};
-use event_log::LogError;
 use event_log::connect::Connected;
+use event_log::{LogError, NatsAddress, User};
 use futures_util::TryStreamExt as _;
 use proto::subject::{INTAKE_STREAM, intake_holder};
 use runtime::clock;
@@ -43,7 +44,7 @@ pub(super) struct Hold {
 
 /// Takes hold for this instance.
 pub(super) struct Holds {
-    nats_url: String,
+    nats: Arc<NatsAddress>,
     replicas: usize,
     /// While it waits for its turn.
     client: Option<(Client, Connected)>,
@@ -52,15 +53,15 @@ pub(super) struct Holds {
 }
 
 impl Holds {
-    pub(super) fn new(nats_url: String, replicas: usize) -> Self {
-        Self { nats_url, replicas, client: None, absent: None }
+    pub(super) fn new(nats: Arc<NatsAddress>, replicas: usize) -> Self {
+        Self { nats, replicas, client: None, absent: None }
     }
 
     /// Takes hold, unless another instance has.
     pub(super) async fn take(&mut self) -> Result<Option<Hold>, LogError> {
         let (client, connected) = match self.client.take() {
             Some(waiting) => waiting,
-            None => event_log::connect_and_tell(&self.nats_url, "keepsake command-service: intake").await?,
+            None => event_log::connect_and_tell(&self.nats, User::Intake, "keepsake command-service: intake").await?,
         };
         let connects = connects(&client);
         let context = jetstream::new(client.clone());

@@ -5,8 +5,8 @@
 
 use async_nats::jetstream;
 use async_nats::{Client, HeaderName, HeaderValue};
-use event_log::LogError;
 use event_log::leader::{self, KeptMessage};
+use event_log::{LogError, User};
 use proto::subject::{INTAKE_STREAM, INTAKE_SUBJECTS};
 use runtime::problem::Problem;
 
@@ -26,7 +26,7 @@ pub(super) async fn sweep(intake: &Intake) {
 
 async fn try_sweep(intake: &Intake) -> Result<(), LogError> {
     // The hold's own connection may be the one that broke.
-    let client = event_log::connect(&intake.nats_url, "keepsake command-service: quarantine").await?;
+    let client = event_log::connect(&intake.nats, User::Intake, "keepsake command-service: quarantine").await?;
     let mut from = 1;
     for _ in 0..LOOKED_AT {
         let Some(message) = leader::kept(&client, INTAKE_STREAM, from, INTAKE_SUBJECTS).await? else { return Ok(()) };

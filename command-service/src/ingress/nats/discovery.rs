@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_nats::{Client, Message, Subscriber};
+use event_log::permissions::DOOR_QUEUE;
 use futures_util::stream::{SelectAll, select_all};
 use proto::Command;
 use runtime::clock;
 use runtime::problem::Problem;
 use serde_json::{Value, json};
 
-use super::{QUEUE_GROUP, request};
+use super::request;
 use crate::asyncapi::Links;
 
 const NAME: &str = "keepsake-command";
@@ -145,5 +146,5 @@ impl Discovery {
 }
 
 fn endpoint(facet: &str, command: &str) -> Value {
-    json!({"name": format!("{facet}-{command}"), "subject": format!("cmd.*.{facet}.{command}"), "queue_group": QUEUE_GROUP})
+    json!({"name": format!("{facet}-{command}"), "subject": format!("cmd.*.{facet}.{command}"), "queue_group": DOOR_QUEUE})
 }

@@ -2,7 +2,8 @@
 
 use async_nats::{HeaderName, Message};
 use proto::header;
-use proto::subject::{CommandSubject, INBOX_PREFIX, Tenant};
+use proto::subject::inbox::is_inbox;
+use proto::subject::{CommandSubject, Tenant};
 use runtime::problem::Problem;
 
 use crate::commit::Request;
@@ -16,7 +17,7 @@ const TIMEOUT_MS: HeaderName = HeaderName::from_static(header::TIMEOUT_MS);
 /// Whether nobody waits for the answer, or somebody at an inbox does. Whoever answers any other subject publishes into it with
 /// this service's rights: the log's among them.
 pub(crate) fn may_be_answered(message: &Message) -> bool {
-    message.reply.as_ref().is_none_or(|reply| reply.starts_with(INBOX_PREFIX))
+    message.reply.as_ref().is_none_or(|reply| is_inbox(reply))
 }
 
 pub(crate) fn encoding(message: &Message) -> Encoding {
