@@ -34,7 +34,9 @@ pub struct NatsUsersArgs {
 
 #[derive(Subcommand, Debug)]
 enum Action {
-    /// Lets another service send commands of its tenants and hear their events; said again, it has these tenants and no others
+    /// Lets another service send commands of its tenants and hear their events; said again, it has these tenants and no others.
+    /// A running nats-server is to be reloaded twice, since it connects a new account with ours at the second time; then
+    /// `keepsake migrate` makes its consumer of published events
     Caller(CallerArgs),
     /// Takes a caller's rights away and deletes its seed
     Revoke {
@@ -78,7 +80,9 @@ fn add(folder: &UsersFolder, args: &CallerArgs) -> anyhow::Result<()> {
     let caller = Caller { name: args.name.clone(), tenants: args.tenants.iter().cloned().collect() };
     folder.make()?;
     folder.admit(&caller, args.public_key.as_deref())?;
-    anstream::eprintln!("`keepsake migrate` makes its consumer of the published events");
+    anstream::eprintln!(
+        "reload nats-server twice: it connects a new account with ours at the second time; then `keepsake migrate`"
+    );
     Ok(())
 }
 

@@ -165,7 +165,7 @@ pub(crate) async fn measure(bench: &mut Bench, wanted: &[&Spec]) -> anyhow::Resu
         };
         bench.finish(row.held_to(spec.must))?;
     }
-    anew::measure(bench, wanted).await
+    Box::pin(anew::measure(bench, wanted)).await
 }
 
 /// What a row needs is prepared when the first such row comes.

@@ -8,12 +8,14 @@ use async_nats::jetstream::{
     self,
     stream::{ClusterInfo, PeerInfo},
 };
+use bytes::Bytes;
 use event_log::{NatsAddress, User};
 use futures_util::future::{join_all, try_join_all};
 use keepsake_cli::servers::{Nats, NatsOptions, port};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use proto::subject::LOG_STREAM;
+use proto::subject::jetstream::{Ask, callers_api};
+use proto::subject::{LOG_STREAM, PUBLISHED_STREAM};
 use runtime::http_client::HttpClient;
 use serde::Deserialize;
 
@@ -101,9 +103,16 @@ impl Cluster {
     pub async fn admit(&self, name: &str, tenants: &[&str]) {
         self.logins.admit(name, tenants);
         self.reload();
+        let ours = callers_api(&Ask::ConsumerInfo.of_one(PUBLISHED_STREAM, name));
         for server in &self.servers {
-            let signs_in = async || Raw::connect(&server.url(), self.logins.folder(), name).await.ok();
-            eventually(&format!("{name} is admitted"), signs_in).await;
+            let address = NatsAddress { url: server.url(), ..self.of_user(name) };
+            eventually(&format!("{name} is admitted"), async || {
+                let caller = event_log::connect(&address, User::Operator, name).await.ok()?;
+                let reached = caller.request(ours.clone(), Bytes::new()).await;
+                // nats-server 2.15.1 connects an account that is new to it with ours at the reload after.
+                reached.map_err(|_| self.reload()).ok()
+            })
+            .await;
         }
     }
 

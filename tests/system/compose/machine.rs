@@ -136,8 +136,8 @@ fn stand_ins(file: &ComposeFile, [client, monitor]: [u16; 2], admin: &str, folde
     let mut stand_ins = vec![
         (format!("postgres://postgres:{password}@postgres:5432/postgres"), admin.to_owned()),
         ("@postgres:5432/".to_owned(), format!("@{postgres}/")),
-        ("//nats:4222".to_owned(), format!("//127.0.0.1:{}", client)),
-        ("//nats:8222".to_owned(), format!("//127.0.0.1:{}", monitor)),
+        ("//nats:4222".to_owned(), format!("//127.0.0.1:{client}")),
+        ("//nats:8222".to_owned(), format!("//127.0.0.1:{monitor}")),
         (KEY_FOLDER.to_owned(), folder.display().to_string()),
         (USERS_FOLDER.to_owned(), folder.display().to_string()),
     ];
