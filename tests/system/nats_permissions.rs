@@ -78,8 +78,8 @@ async fn no_user_hears_what_another_is_told() {
     for (user, own) in User::ALL.into_iter().zip(inboxes) {
         let mut connection = world.nats.raw(user.name()).await;
         let everybodys = ["_I.>", "_I.*.>", "_INBOX.>", "_INBOX.*.>", "_INBOX.*", "_R_.>", ">", "*.>"];
-        let anothers = inboxes.iter().filter(|inbox| **inbox != own).map(|inbox| format!("{inbox}.>"));
-        for subject in everybodys.into_iter().map(str::to_owned).chain(anothers) {
+        let those_of_others = inboxes.iter().filter(|inbox| **inbox != own).map(|inbox| format!("{inbox}.>"));
+        for subject in everybodys.into_iter().map(str::to_owned).chain(those_of_others) {
             let complaints = connection.try_subscribe(&subject).await;
             let denied = complaints.iter().any(|complaint| complaint.contains("Permissions Violation"));
             assert!(denied, "{} may subscribe to {subject}", user.name());

@@ -51,7 +51,7 @@ pub async fn ensure(client: &Client, options: StreamOptions) -> Result<(), LogEr
 
 /// `setting` says how much room the stream is given.
 pub(crate) async fn make(context: &Context, config: Config, max_bytes: i64, setting: &str) -> Result<(), LogError> {
-    let made = context.create_stream(config).await;
+    let made = stream::create(context, &config).await;
     let too_large = format!(
         "the server has no room for the {max_bytes} bytes asked for: lower {setting}, or raise its max_file_store"
     );

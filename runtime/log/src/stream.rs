@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use async_nats::Client;
 use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind, GetStreamErrorKind};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{self, Context};
 use proto::subject::{LOG_STREAM, LOG_SUBJECTS};
 
@@ -14,6 +14,9 @@ use crate::connect::LogError;
 
 /// Metadata key of the id that tells one log from another.
 const LOG_ID: &str = "log_id";
+
+/// How often it is asked to make a stream.
+const TRIES: u32 = 3;
 
 /// What a server answers that has not so much storage.
 const TOO_LARGE: [jetstream::ErrorCode; 2] =
@@ -46,9 +49,21 @@ pub async fn ensure(client: &Client, options: StreamOptions) -> Result<LogInfo, 
     if let Some(info) = find(client).await? {
         return Ok(info);
     }
-    let made = jetstream::new(client.clone()).create_stream(settings_of(options)).await;
+    let made = create(&jetstream::new(client.clone()), &settings_of(options)).await;
     let made = made.map_err(|error| refused(&error, options))?;
     info_of(made.cached_info())
+}
+
+/// Makes a stream; one that is there with the same settings is left as it is. Asked again when no answer came in time: peers that
+/// have only just found each other, on machines with other things to do, take longer than a request.
+pub(crate) async fn create(context: &Context, config: &Config) -> Result<Stream, CreateStreamError> {
+    let mut tries = 1;
+    loop {
+        match context.create_stream(config.clone()).await {
+            Err(error) if error.kind() == CreateStreamErrorKind::TimedOut && tries < TRIES => tries += 1,
+            made => return made,
+        }
+    }
 }
 
 fn settings_of(options: StreamOptions) -> Config {
