@@ -16,6 +16,7 @@ use crate::up::secrets;
 
 /// The issuer's name, and whom its tokens are for.
 const ISSUER: &str = "keepsake-development";
+const DEVELOPMENT: &str = "development";
 const AUDIENCE: &str = "keepsake";
 const KEY_FILE: &str = "issuer.key";
 const KEYS_FILE: &str = "keys.json";
@@ -54,8 +55,9 @@ impl Grant {
 impl DevIssuer {
     /// Opens the issuer of this folder; makes it first where there is none.
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
-        let is_production = std::env::var("KEEPSAKE_ENV").is_ok_and(|environment| environment == "production");
-        anyhow::ensure!(!is_production, "tokens for development are not issued where KEEPSAKE_ENV=production");
+        let environment = std::env::var("KEEPSAKE_ENV").unwrap_or_else(|_| DEVELOPMENT.to_owned());
+        let advice = "tokens for development are issued where KEEPSAKE_ENV is `development` or not set";
+        anyhow::ensure!(environment == DEVELOPMENT, advice);
         let key_file = folder.join(KEY_FILE);
         if !key_file.exists() {
             let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new());

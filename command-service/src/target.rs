@@ -76,9 +76,15 @@ pub(crate) async fn require_own(vault: &Vault, request: &Request, own: &Identifi
             if is_own { Ok(()) } else { Err(Fault::NotOwn) }
         }
         Command::Interactions(InteractionsCommand::Record(record)) => {
-            let own = vault.lookup(tenant, own).await?;
-            let Target { owner, .. } = existing(vault, tenant, &record.namespace, &record.guest_id).await?;
-            if own == Some(owner) { Ok(()) } else { Err(domain::Rejection::Guest(guest::Rejection::NotFound).into()) }
+            let guest =
+                GuestRef::parse(&record.namespace, &record.guest_id).map_err(|error| rejected("guest_id", error))?;
+            // Of others nothing is looked up: how long it takes would tell who is known.
+            let own_id = vault.lookup(tenant, own).await?;
+            let is_own = match guest {
+                GuestRef::Ours(owner) => own_id == Some(owner),
+                GuestRef::Theirs(identifier) => own_id.is_some() && identifier == *own,
+            };
+            if is_own { Ok(()) } else { Err(domain::Rejection::Guest(guest::Rejection::NotFound).into()) }
         }
     }
 }

@@ -97,10 +97,13 @@ impl Reader {
     /// it is another guest that asks.
     pub(crate) async fn guest_id(&self, scope: &Scope, guest: GuestRef) -> Result<String, Fault> {
         let Some(own) = &scope.own else { return self.id_of(scope, guest).await };
-        // Both are looked up whatever the first is: how long it takes must not tell who is known.
-        let own = self.id_of(scope, GuestRef::Theirs(own.clone())).await?;
-        let asked = self.id_of(scope, guest).await?;
-        Ok(if asked == own { asked } else { String::new() })
+        // Of others nothing is looked up: how long it takes would tell who is known.
+        let own_id = self.id_of(scope, GuestRef::Theirs(own.clone())).await?;
+        let is_own = match guest {
+            GuestRef::Ours(owner) => owner.to_string() == own_id,
+            GuestRef::Theirs(identifier) => identifier == *own,
+        };
+        Ok(if is_own { own_id } else { String::new() })
     }
 
     async fn id_of(&self, scope: &Scope, guest: GuestRef) -> Result<String, Fault> {

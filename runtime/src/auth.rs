@@ -91,11 +91,13 @@ impl Trusted {
             return Err(invalid());
         }
         let (audience, longest_service_token_s) = (&self.issuers.audience, issuer.longest_service_token_s);
-        let principal =
-            claims.check(&Expected { audience, longest_service_token_s, now }).map_err(|refused| match refused {
+        let tenants = issuer.tenants.as_deref();
+        let principal = claims.check(&Expected { audience, tenants, longest_service_token_s, now }).map_err(
+            |refused| match refused {
                 Refused::Expired => expired(),
                 Refused::Invalid => invalid(),
-            })?;
+            },
+        )?;
         let (expires_at, at) = (claims.expires_at(), Instant::now());
         self.verified.insert(digest, Verified { principal: principal.clone(), expires_at, at });
         Ok(principal)
@@ -111,7 +113,8 @@ async fn is_signed_by(issuer: &Issuer, jws: &Jws<'_>) -> Result<bool, Unavailabl
     if !keys.has(key_id, *algorithm) {
         return Ok(false);
     }
-    Ok(issuer.keys.keys_anew().await?.verify(key_id, *algorithm, signed, signature))
+    let anew = issuer.keys.keys_anew().await?;
+    Ok(!Arc::ptr_eq(&anew, &keys) && anew.verify(key_id, *algorithm, signed, signature))
 }
 
 /// The one credential of a request (RFC 6750); in a query string or a body it is none.

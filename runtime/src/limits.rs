@@ -25,21 +25,26 @@ const WINDOW_S: u32 = 1;
 
 const DEFAULT_TENANT: NonZeroU32 = NonZeroU32::new(5_000).expect("not 0");
 const DEFAULT_PRINCIPAL: NonZeroU32 = NonZeroU32::new(2_000).expect("not 0");
+/// Few, so that no number of guests that anybody can register uses their tenant's budget up soon.
+const DEFAULT_GUEST: NonZeroU32 = NonZeroU32::new(20).expect("not 0");
 
 /// Requests a second, and as many at once after a silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitSettings {
     pub tenant: NonZeroU32,
     pub principal: NonZeroU32,
+    /// A principal that is a guest.
+    pub guest: NonZeroU32,
 }
 
 impl LimitSettings {
-    /// Reads `KEEPSAKE_TENANT_REQUESTS_PER_S` and `KEEPSAKE_PRINCIPAL_REQUESTS_PER_S`.
+    /// Reads `KEEPSAKE_TENANT_REQUESTS_PER_S`, `KEEPSAKE_PRINCIPAL_REQUESTS_PER_S` and `KEEPSAKE_GUEST_REQUESTS_PER_S`.
     pub fn from_env(env: &mut Env) -> Self {
         let what = "requests a second over HTTP, 1 or more";
         Self {
             tenant: env.or("KEEPSAKE_TENANT_REQUESTS_PER_S", DEFAULT_TENANT, what),
             principal: env.or("KEEPSAKE_PRINCIPAL_REQUESTS_PER_S", DEFAULT_PRINCIPAL, what),
+            guest: env.or("KEEPSAKE_GUEST_REQUESTS_PER_S", DEFAULT_GUEST, what),
         }
     }
 }
@@ -50,6 +55,7 @@ type Limiter<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateI
 pub(crate) struct Limits {
     tenants: Limiter<Tenant>,
     principals: Limiter<(Tenant, u64)>,
+    guests: Limiter<(Tenant, u64)>,
     asked: AtomicU32,
 }
 
@@ -69,7 +75,12 @@ struct Budget {
 
 impl Limits {
     pub(crate) fn new(settings: LimitSettings) -> Self {
-        Self { tenants: limiter(settings.tenant), principals: limiter(settings.principal), asked: AtomicU32::new(0) }
+        Self {
+            tenants: limiter(settings.tenant),
+            principals: limiter(settings.principal),
+            guests: limiter(settings.guest),
+            asked: AtomicU32::new(0),
+        }
     }
 
     /// Takes a request from both budgets. Whoever has used its own up takes nothing from its tenant's.
@@ -77,8 +88,10 @@ impl Limits {
         if self.asked.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             self.tenants.retain_recent();
             self.principals.retain_recent();
+            self.guests.retain_recent();
         }
-        let principal = take(&self.principals, &(tenant.clone(), principal.key())).ok_or_else(|| refused("you"))?;
+        let principals = if principal.own().is_some() { &self.guests } else { &self.principals };
+        let principal = take(principals, &(tenant.clone(), principal.key())).ok_or_else(|| refused("you"))?;
         let tenant = take(&self.tenants, tenant).ok_or_else(|| refused("your tenant"))?;
         Ok(Allowance { tenant, principal })
     }
@@ -123,7 +136,7 @@ mod tests {
 
     fn limits(tenant: u32, principal: u32) -> Limits {
         let [tenant, principal] = [tenant, principal].map(|limit| NonZeroU32::new(limit).unwrap());
-        Limits::new(LimitSettings { tenant, principal })
+        Limits::new(LimitSettings { tenant, principal, guest: principal })
     }
 
     fn tenant(name: &str) -> Tenant {

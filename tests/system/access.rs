@@ -27,7 +27,7 @@ struct Scene {
 
 impl Scene {
     async fn start() -> Self {
-        let world = World::start().await;
+        let world = World::start().await.with("KEEPSAKE_GUEST_REQUESTS_PER_S", "1000000");
         let services = InProcess::start(&world).await;
         let client = Client::new(&world, &services.query.url(), "demo").await;
         client.provision().await;
@@ -106,6 +106,11 @@ async fn nobody_without_a_token_for_the_tenant_is_let_in() {
             let (status, body) = scene.ask_with(route, "ada", "demo", &[("Authorization", header)]).await;
             assert_eq!((status, &body["code"]), (StatusCode::UNAUTHORIZED, &"token_missing".into()), "{what} {header}");
         }
+        if route.method == Method::GET {
+            let headers = [("X-Tenant-ID", "demo"), ("Authorization", "")];
+            let head = scene.client.http(Method::HEAD, &route.path.replace("{guest}", "ada"), &headers, "").await;
+            assert_eq!(head.status, StatusCode::UNAUTHORIZED, "HEAD {}", route.path);
+        }
         let (status, body) = scene.ask_with(route, "ada", "demo", &[("Authorization", "Bearer a.b.c")]).await;
         assert_eq!((status, &body["code"]), (StatusCode::UNAUTHORIZED, &"token_invalid".into()), "{what}");
         for tenant in ["demo", "nobody"] {
@@ -166,6 +171,21 @@ async fn a_guest_registers_itself_and_nobody_else() {
     let token = answer["consistency_token"].as_str().expect("a token");
     let profile = scene.client.with(&eve).read("/users/eve", token).await;
     assert_eq!(profile["guest_id"], answer["guest_id"]);
+    scene.services.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_leaves_the_verdicts_of_others_alone() {
+    let scene = Scene::start().await;
+    let ada = Scene::person(Role::Guest, "demo", "ada");
+    let known = scene.client.known_of("known").await;
+    let route = Route::post("/event", Scope::InteractionWrite);
+    let body = r#"{"user_id":"ada","event_name":"order.created","event_at":"2026-03-01T10:00:00Z"}"#;
+    let bearer = format!("Bearer {}", scene.world.issuer.token(&ada));
+    let headers = [("Authorization", bearer.as_str()), ("Prefer", "respond-async"), ("Idempotency-Key", "known")];
+    let (_, answer) = scene.ask_with(&Route { body, ..route }, "", "demo", &headers).await;
+    assert_ne!(answer["status"], "pending", "it is carried out, or refused, at once: {answer}");
+    assert_eq!(scene.client.known_of("known").await, known);
     scene.services.stop().await;
 }
 

@@ -134,8 +134,9 @@ impl Write {
         let id = id.unwrap_or_else(decode::new_command_id);
         let Ok(permit) = Arc::clone(&door.in_flight).try_acquire_owned() else { return Err(Fault::Overloaded.into()) };
         let request = Request { id, tenant, command, owner: None, precondition, correlation_id: None, deadline: None };
-        // Whoever rests on a version must hear at once that it is not the present one.
-        let asynchronously = asynchronously && request.precondition.is_none();
+        // Whoever rests on a version must hear at once that it is not the present one; and a verdict stands under the id of its
+        // command alone, which a guest might share with somebody else's.
+        let asynchronously = asynchronously && request.precondition.is_none() && principal.own().is_none();
         // A task of its own: a caller who hangs up does not stop a command half-way.
         let carried_out = tokio::spawn(async move {
             let _permit = permit;

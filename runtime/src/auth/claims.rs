@@ -61,6 +61,8 @@ pub(super) enum Refused {
 /// What a token must say besides who it is for.
 pub(super) struct Expected<'a> {
     pub(super) audience: &'a str,
+    /// Those its issuer may speak for; `None`: all.
+    pub(super) tenants: Option<&'a [Tenant]>,
     /// A service's token lives at most that long.
     pub(super) longest_service_token_s: i64,
     pub(super) now: i64,
@@ -97,25 +99,41 @@ impl Claims {
         let scopes = Scopes::named(&self.scope).and(of_roles);
         let is_guest = roles.contains(&Role::Guest);
         match (&self.client_info, &self.service_id) {
-            (Some(client), None) if self.tenants.is_empty() => self.person(client, scopes, is_guest),
+            (Some(client), None) if self.tenants.is_empty() => self.person(client, scopes, is_guest, expected),
             (None, Some(service)) if !is_guest => self.service(service, scopes, expected),
             _ => None,
         }
     }
 
-    fn person(&self, client: &ClientInfo, scopes: Scopes, is_guest: bool) -> Option<Principal> {
+    fn person(
+        &self,
+        client: &ClientInfo,
+        scopes: Scopes,
+        is_guest: bool,
+        expected: &Expected<'_>,
+    ) -> Option<Principal> {
         let own = is_guest.then(|| Identifier::parse(&client.namespace, &self.sub)).transpose().ok()?;
+        // Subjects that are two to their issuer must not become one guest.
+        if own.as_ref().is_some_and(|own| own.value() != self.sub) {
+            return None;
+        }
         // Whoever is a guest is nothing else besides.
         let scopes = if is_guest { Role::Guest.scopes() } else { scopes };
         let actor = Actor::Person { client_id: client.client_id.clone(), subject: self.sub.clone() };
-        Some(Principal::new(Proven { actor, tenants: these([&client.tenant])?, scopes, own }))
+        Some(Principal::new(Proven {
+            issuer: self.iss.clone(),
+            actor,
+            tenants: these([&client.tenant], expected)?,
+            scopes,
+            own,
+        }))
     }
 
     fn service(&self, service: &str, scopes: Scopes, expected: &Expected<'_>) -> Option<Principal> {
         let is_short = self.exp.checked_sub(self.iat?)? <= expected.longest_service_token_s;
         let actor = Actor::Service { service_id: service.to_owned() };
-        let tenants = these(&self.tenants)?;
-        is_short.then(|| Principal::new(Proven { actor, tenants, scopes, own: None }))
+        let tenants = these(&self.tenants, expected)?;
+        is_short.then(|| Principal::new(Proven { issuer: self.iss.clone(), actor, tenants, scopes, own: None }))
     }
 }
 
@@ -125,8 +143,10 @@ pub(super) fn is_over(expires_at: i64, now: i64) -> bool {
 }
 
 /// Every tenant by its name: there is no word for all.
-fn these<'a>(names: impl IntoIterator<Item = &'a String>) -> Option<Tenants> {
+fn these<'a>(names: impl IntoIterator<Item = &'a String>, expected: &Expected<'_>) -> Option<Tenants> {
     let tenants: Vec<Tenant> = names.into_iter().map(|name| name.parse().ok()).collect::<Option<_>>()?;
-    let is_taken = (1..=MAX_TENANTS).contains(&tenants.len()) && !tenants.iter().any(Tenant::is_system);
+    let may_speak_for = |tenant: &Tenant| expected.tenants.is_none_or(|known| known.contains(tenant));
+    let is_taken = |tenant: &Tenant| !tenant.is_system() && may_speak_for(tenant);
+    let is_taken = (1..=MAX_TENANTS).contains(&tenants.len()) && tenants.iter().all(is_taken);
     is_taken.then_some(Tenants::These(tenants))
 }

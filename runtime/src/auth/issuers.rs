@@ -7,7 +7,10 @@ use serde::Deserialize;
 use super::key_source::{KeySource, Place};
 use super::keys::Algorithm;
 use crate::http_client::{HttpClient, HttpError};
+use crate::tenant::Tenant;
 
+/// Where nobody else can change what is on its way.
+const HERE: [&str; 3] = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
 /// Longer tokens of services are refused where the file does not say otherwise.
 const LONGEST_SERVICE_TOKEN_S: i64 = 600;
 
@@ -45,6 +48,8 @@ struct IssuerEntry {
     #[serde(default)]
     development: bool,
     longest_service_token_s: Option<i64>,
+    /// Those it may speak for; absent: all.
+    tenants: Option<Vec<String>>,
 }
 
 pub(super) struct Issuers {
@@ -57,6 +62,7 @@ pub(super) struct Issuer {
     pub(super) keys: KeySource,
     algorithms: Vec<Algorithm>,
     pub(super) longest_service_token_s: i64,
+    pub(super) tenants: Option<Vec<Tenant>>,
 }
 
 impl Issuers {
@@ -68,7 +74,13 @@ impl Issuers {
         if document.audience.is_empty() || document.issuers.is_empty() {
             return Err(refused("an audience and at least one issuer are needed".to_owned()));
         }
-        let http = HttpClient::secure(KeySource::timeout())?;
+        // Files of keys need no authorities.
+        let is_https = |entry: &IssuerEntry| entry.keys.starts_with("https://");
+        let http = if document.issuers.iter().any(is_https) {
+            HttpClient::secure(KeySource::timeout())?
+        } else {
+            HttpClient::new(KeySource::timeout())
+        };
         let folder = file.parent().unwrap_or(Path::new("."));
         let mut each: Vec<Issuer> = Vec::new();
         for entry in document.issuers {
@@ -83,10 +95,13 @@ impl Issuers {
             }
             let place = place(&entry.keys, folder, is_production)
                 .ok_or_else(|| refused(format!("{}: keys come over https, or from a file", entry.issuer)))?;
+            let tenants = entry.tenants.map(|names| names.iter().map(|name| name.parse()).collect::<Result<_, _>>());
+            let tenants = tenants.transpose().map_err(|_| refused(format!("{}: not all are tenants", entry.issuer)))?;
             each.push(Issuer {
                 keys: KeySource::new(place, http.clone()),
                 name: entry.issuer,
                 algorithms: entry.algorithms,
+                tenants,
                 longest_service_token_s: entry.longest_service_token_s.unwrap_or(LONGEST_SERVICE_TOKEN_S),
             });
         }
@@ -106,7 +121,8 @@ impl Issuer {
 
 /// Whoever can change keys on their way is whoever they want to be.
 fn place(keys: &str, folder: &Path, is_production: bool) -> Option<Place> {
-    if keys.starts_with("https://") || (keys.starts_with("http://") && !is_production) {
+    let is_here = HERE.iter().any(|here| keys.starts_with(here));
+    if keys.starts_with("https://") || (is_here && !is_production) {
         Some(Place::Url(keys.to_owned()))
     } else {
         (!keys.contains("://")).then(|| Place::File(folder.join(keys)))
@@ -127,7 +143,7 @@ mod tests {
     #[test]
     fn production_trusts_no_issuer_for_development_and_no_keys_that_anybody_could_change() {
         let development = r#"{"issuer":"a","keys":"a.json","algorithms":["EdDSA"],"development":true}"#;
-        let in_clear = r#"{"issuer":"a","keys":"http://a/keys","algorithms":["EdDSA"]}"#;
+        let in_clear = r#"{"issuer":"a","keys":"http://127.0.0.1:80/keys","algorithms":["EdDSA"]}"#;
         for issuer in [development, in_clear] {
             assert!(read(issuer, false).is_ok());
             assert!(read(issuer, true).is_err(), "{issuer}");
@@ -142,6 +158,8 @@ mod tests {
             r#"{"issuer":"a","keys":"a.json","algorithms":[]}"#,
             r#"{"issuer":"a","keys":"a.json","algorithms":["HS256"]}"#,
             r#"{"issuer":"a","keys":"ftp://a/keys","algorithms":["EdDSA"]}"#,
+            r#"{"issuer":"a","keys":"http://a/keys","algorithms":["EdDSA"]}"#,
+            r#"{"issuer":"a","keys":"a.json","algorithms":["EdDSA"],"tenants":["*"]}"#,
             r#"{"issuer":"a","keys":"a.json","algorithms":["EdDSA"],"audiences":"b"}"#,
             r#"{"issuer":"a","keys":"a.json","algorithms":["EdDSA"]},{"issuer":"a","keys":"b.json","algorithms":["EdDSA"]}"#,
         ] {

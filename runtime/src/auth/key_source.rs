@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::keys::{Algorithm, Keys};
@@ -29,12 +30,14 @@ pub(super) enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unavailable;
 
-pub(super) struct KeySource {
+pub(super) struct KeySource(Arc<Source>);
+
+struct Source {
     place: Place,
     http: HttpClient,
     known: RwLock<Known>,
     /// When the issuer was last asked. Held while it is: everybody else does with what is known, or waits for the answer.
-    asked: Mutex<Option<Instant>>,
+    asked: Arc<Mutex<Option<Instant>>>,
 }
 
 #[derive(Clone, Default)]
@@ -51,54 +54,67 @@ impl Known {
 
 impl KeySource {
     pub(super) fn new(place: Place, http: HttpClient) -> Self {
-        Self { place, http, known: RwLock::default(), asked: Mutex::default() }
+        Self(Arc::new(Source { place, http, known: RwLock::default(), asked: Arc::default() }))
     }
 
     /// The keys, with the one of this id if the issuer has it.
     pub(super) async fn keys(&self, key_id: &str, algorithm: Algorithm) -> Result<Arc<Keys>, Unavailable> {
-        let known = self.known();
+        let known = self.0.known();
         let has_it = known.keys.has(key_id, algorithm);
         if has_it && known.is_younger_than(FRESH) {
             return Ok(known.keys);
         }
         if has_it && known.is_younger_than(STALE) {
-            // One caller asks; the others need not wait for what they have.
-            if let Ok(asked) = self.asked.try_lock() {
-                self.ask(asked).await;
+            // Nobody need wait for what is there.
+            if let Ok(asked) = Arc::clone(&self.0.asked).try_lock_owned() {
+                let _ends_within_its_timeouts = Source::ask(&self.0, asked);
             }
-        } else {
-            self.ask(self.asked.lock().await).await;
+            return Ok(known.keys);
         }
-        self.usable()
+        self.keys_anew().await
     }
 
-    /// The keys after a signature that none of those known made: a key may have been replaced under its id.
+    /// The keys as the issuer has them now, if it was not asked a moment ago: after a signature that none of those known made, a key
+    /// may have been replaced under its id.
     pub(super) async fn keys_anew(&self) -> Result<Arc<Keys>, Unavailable> {
-        self.ask(self.asked.lock().await).await;
-        self.usable()
-    }
-
-    fn usable(&self) -> Result<Arc<Keys>, Unavailable> {
-        let known = self.known();
+        let asked = Arc::clone(&self.0.asked).lock_owned().await;
+        if let Some(asking) = Source::ask(&self.0, asked)
+            && let Err(error) = asking.await
+        {
+            tracing::error!(%error, "asking for an issuer's keys has panicked");
+        }
+        let known = self.0.known();
         if known.is_younger_than(STALE) { Ok(known.keys) } else { Err(Unavailable) }
     }
 
+    /// The longest a question may take: for the head of the answer, and for the rest.
+    pub(super) fn timeout() -> Duration {
+        TIMEOUT
+    }
+}
+
+impl Source {
     fn known(&self) -> Known {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn ask(&self, mut asked: tokio::sync::MutexGuard<'_, Option<Instant>>) {
+    /// Asks in a task of its own: whoever waits may hang up, and the answer is everybody's.
+    fn ask(self: &Arc<Self>, mut asked: OwnedMutexGuard<Option<Instant>>) -> Option<JoinHandle<()>> {
         if asked.is_some_and(|at| at.elapsed() < BETWEEN_QUESTIONS) {
-            return;
+            return None;
         }
         *asked = Some(Instant::now());
-        match self.fetch().await {
-            Ok(keys) => {
-                let known = Known { keys: Arc::new(keys), since: Some(Instant::now()) };
-                *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+        let source = Arc::clone(self);
+        Some(tokio::spawn(async move {
+            let _others_wait = asked;
+            match source.fetch().await {
+                Ok(keys) => {
+                    let known = Known { keys: Arc::new(keys), since: Some(Instant::now()) };
+                    *source.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+                }
+                Err(reason) => tracing::warn!(place = ?source.place, reason, "an issuer's keys cannot be had"),
             }
-            Err(reason) => tracing::warn!(place = ?self.place, reason, "an issuer's keys cannot be had"),
-        }
+        }))
     }
 
     async fn fetch(&self) -> Result<Keys, String> {
@@ -116,14 +132,8 @@ impl KeySource {
                 read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?
             }
         };
-        Keys::parse(&json)
-            .filter(|keys| !keys.is_empty())
-            .ok_or_else(|| "no key set with a key for signatures".to_owned())
-    }
-
-    /// The longest a question may take.
-    pub(super) fn timeout() -> Duration {
-        TIMEOUT
+        // A key set without keys is an answer: whoever withdraws all of them means it.
+        Keys::parse(&json).ok_or_else(|| "no key set".to_owned())
     }
 }
 
@@ -131,6 +141,7 @@ impl KeySource {
 mod tests {
     use std::path::Path;
 
+    use futures_util::FutureExt as _;
     use tempfile::TempDir;
     use tokio::time::advance;
 
@@ -157,6 +168,17 @@ mod tests {
         source.keys(key_id, ED25519).await.is_ok_and(|keys| keys.has(key_id, ED25519))
     }
 
+    /// It is asked for beside the first question.
+    async fn until_unknown(source: &KeySource, key_id: &str) {
+        let mut looks = 0;
+        while has(source, key_id).await {
+            looks += 1;
+            assert!(looks < 10_000, "it is known for ever");
+            tokio::task::yield_now().await;
+            std::thread::yield_now();
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_new_key_is_asked_for_at_once_and_a_made_up_one_no_more_than_every_ten_seconds() {
         let (_folder, file, source) = source(&["a"]);
@@ -180,7 +202,23 @@ mod tests {
         advance(FRESH.saturating_sub(SECOND)).await;
         assert!(has(&source, "a").await);
         advance(SECOND).await;
-        assert!(!has(&source, "a").await);
+        until_unknown(&source, "a").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_issuer_that_withdraws_all_keys_is_believed() {
+        let (_folder, file, source) = source(&["a"]);
+        assert!(has(&source, "a").await);
+        publish(&file, &[]);
+        advance(FRESH).await;
+        until_unknown(&source, "a").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_hangs_up_while_the_issuer_is_asked_keeps_nobody_else_from_the_answer() {
+        let (_folder, _file, source) = source(&["a"]);
+        assert!(source.keys("a", ED25519).now_or_never().is_none(), "it was asked");
+        assert!(has(&source, "a").await, "and is not asked again");
     }
 
     #[tokio::test(start_paused = true)]
@@ -202,7 +240,7 @@ mod tests {
     async fn what_is_no_key_set_changes_nothing() {
         let (_folder, file, source) = source(&["a"]);
         assert!(has(&source, "a").await);
-        for nonsense in ["", "<html>", "{}", r#"{"keys":[]}"#] {
+        for nonsense in ["", "<html>", "{}", "[]"] {
             std::fs::write(&file, nonsense).unwrap();
             advance(FRESH).await;
             assert!(has(&source, "a").await, "{nonsense}");

@@ -73,6 +73,7 @@ impl Keys {
         Some(Self(keys.filter_map(|jwk| Some((jwk.kid.clone()?, Key::of(&jwk)?))).collect()))
     }
 
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

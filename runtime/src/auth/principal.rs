@@ -14,6 +14,8 @@ use super::scope::{Scope, Scopes};
 pub struct Principal(Arc<Proven>);
 
 pub(super) struct Proven {
+    /// Subjects are one issuer's.
+    pub(super) issuer: String,
     pub(super) actor: Actor,
     pub(super) tenants: Tenants,
     pub(super) scopes: Scopes,
@@ -49,7 +51,7 @@ impl Principal {
     /// Everybody, where authentication is off.
     pub(crate) fn anyone() -> Self {
         let scopes = Scopes::of(&Scope::ALL);
-        Self::new(Proven { actor: Actor::Anyone, tenants: Tenants::All, scopes, own: None })
+        Self::new(Proven { issuer: String::new(), actor: Actor::Anyone, tenants: Tenants::All, scopes, own: None })
     }
 
     pub fn actor(&self) -> &Actor {
@@ -70,7 +72,7 @@ impl Principal {
     /// The same for every token of one caller, and of no other's but by chance.
     pub(crate) fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.0.actor.hash(&mut hasher);
+        (&self.0.issuer, &self.0.actor).hash(&mut hasher);
         hasher.finish()
     }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use crate::config::Env;
 
 const ISSUERS_FILE: &str = "KEEPSAKE_ISSUERS_FILE";
+const PRODUCTION: &str = "production";
+const DEVELOPMENT: &str = "development";
 const OFF: &str = "off";
 
 /// How callers of a service prove who they are.
@@ -19,9 +21,13 @@ pub struct AuthSettings {
 impl AuthSettings {
     /// Reads `KEEPSAKE_ISSUERS_FILE`, `KEEPSAKE_AUTH` and `KEEPSAKE_ENV`.
     pub fn from_env(env: &mut Env) -> Option<Self> {
-        let environment: String = env.or("KEEPSAKE_ENV", String::new(), "`production`, or anything else");
+        let environment: String = env.or("KEEPSAKE_ENV", DEVELOPMENT.to_owned(), "`production` or `development`");
         let auth: Option<String> = env.optional("KEEPSAKE_AUTH", "`off`, or absent");
-        let is_production = environment == "production";
+        // A word nobody knows must not mean the laxer of the two.
+        if ![PRODUCTION, DEVELOPMENT].contains(&environment.as_str()) {
+            return env.refuse("KEEPSAKE_ENV is not readable: `production` or `development`");
+        }
+        let is_production = environment == PRODUCTION;
         match auth.as_deref() {
             None => {
                 let what = "the file of the issuers whose tokens are taken (docs/access.md), or KEEPSAKE_AUTH=off";
@@ -53,6 +59,7 @@ mod tests {
         assert!(settings(&[]).unwrap_err().contains("KEEPSAKE_ISSUERS_FILE is not set"));
         assert!(settings(&[("KEEPSAKE_AUTH", "of")]).unwrap_err().contains("KEEPSAKE_AUTH is not readable"));
         assert!(settings(&[("KEEPSAKE_AUTH", "off")]).unwrap().issuers_file.is_none());
+        assert!(settings(&[("KEEPSAKE_AUTH", "off"), ("KEEPSAKE_ENV", "prod")]).is_err());
         let in_production = settings(&[("KEEPSAKE_AUTH", "off"), ("KEEPSAKE_ENV", "production")]).unwrap_err();
         assert!(in_production.contains("not for KEEPSAKE_ENV=production"), "{in_production}");
     }

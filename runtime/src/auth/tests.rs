@@ -105,6 +105,7 @@ async fn whatever_is_wrong_with_its_claims_a_token_is_refused() {
         ("a service that is a guest", with(service(), "roles", json!(["guest"]))),
         ("a service for a day", with(service(), "exp", json!(now() + 86_400))),
         ("a service's without a start", without(service(), "iat")),
+        ("a guest by another's name", with(with(person(), "roles", json!(["guest"])), "sub", json!("ada "))),
         ("a guest nobody can be", with(with(person(), "roles", json!(["guest"])), "sub", json!("undefined"))),
     ];
     for (what, claims) in rows {
@@ -215,4 +216,32 @@ async fn the_header_holds_one_credential() {
     assert_eq!(code(&["Bearer"]).await, Some("token_missing"));
     assert_eq!(code(&[&format!("bEARER {token}")]).await, None);
     assert_eq!(code(&[&format!("Bearer {token}"), "Bearer x"]).await, Some("malformed_header"));
+}
+
+#[tokio::test]
+async fn an_issuer_is_taken_at_its_word_for_what_it_is_trusted_with() {
+    let issuer = Issuer::start();
+    let es256 = issuer.auth_with("algorithms", json!(["ES256"]));
+    assert!(asked(&es256, &issuer.es256(&claims())).await.is_ok());
+    assert_eq!(asked(&es256, &issuer.ed25519(&claims())).await.err(), Some("token_invalid"), "another algorithm");
+    let issuer = Issuer::start();
+    let for_demo = issuer.auth_with("tenants", json!(["demo"]));
+    assert!(asked(&for_demo, &issuer.ed25519(&claims())).await.is_ok());
+    assert_eq!(asked(&for_demo, &issuer.ed25519(&of_service())).await.err(), Some("token_invalid"), "another tenant");
+    let longer = with(of_service(), "exp", json!(now() + 1_000));
+    let issuer = Issuer::start();
+    assert!(asked(&issuer.auth(), &issuer.ed25519(&longer)).await.is_err());
+    assert!(asked(&issuer.auth_with("longest_service_token_s", json!(1_000)), &issuer.ed25519(&longer)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_replaced_under_its_id_is_asked_for() {
+    let mut issuer = Issuer::start();
+    let auth = issuer.auth();
+    assert!(asked(&auth, &issuer.ed25519(&claims())).await.is_ok());
+    issuer.replace_key();
+    let token = issuer.ed25519(&claims());
+    assert_eq!(asked(&auth, &token).await.err(), Some("token_invalid"), "the issuer was asked a moment ago");
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert!(asked(&auth, &token).await.is_ok());
 }

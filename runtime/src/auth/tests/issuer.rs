@@ -39,6 +39,22 @@ impl Issuer {
         Self { folder, ed25519, es256, random }
     }
 
+    /// Its keys from now on; the Ed25519 one is another, under the same id.
+    pub(super) fn replace_key(&mut self) {
+        let Self { folder, ed25519, .. } = Self::start();
+        self.ed25519 = ed25519;
+        std::fs::copy(folder.path().join("keys.json"), self.folder.path().join("keys.json")).unwrap();
+    }
+
+    /// What trusts it for less.
+    pub(super) fn auth_with(&self, name: &str, value: Value) -> Auth {
+        let file = self.folder.path().join("issuers.json");
+        let mut issuers: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        issuers["issuers"][0][name] = value;
+        std::fs::write(&file, issuers.to_string()).unwrap();
+        self.auth()
+    }
+
     pub(super) fn auth(&self) -> Auth {
         let issuers_file = Some(self.folder.path().join("issuers.json"));
         Auth::new(&AuthSettings { issuers_file, is_production: true }).unwrap()
