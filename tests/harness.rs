@@ -118,7 +118,7 @@ impl World {
         postgres: Option<Postgres>,
     ) -> Self {
         let issuer = Arc::new(DevIssuer::open(&folder.path().join("issuer")).expect("an issuer"));
-        let world = Self { nats, database, postgres, issuer, folder, durability, settings: Vec::new() };
+        let world = Self { nats, database, postgres, issuer, folder, durability, settings: unlimited() };
         std::fs::write(world.key_file(), [7; 32]).expect("writes");
         world.migrate().await;
         world
@@ -187,6 +187,12 @@ impl World {
         environment.extend(self.settings.iter().cloned());
         environment
     }
+}
+
+/// Tests ask as fast as they can.
+fn unlimited() -> Vec<(String, String)> {
+    let whose = ["TENANT", "PRINCIPAL", "GUEST"];
+    whose.map(|whose| (format!("KEEPSAKE_{whose}_REQUESTS_PER_S"), "1000000".to_owned())).to_vec()
 }
 
 /// The built `keepsake`: it stands beside this test's own binary.

@@ -16,7 +16,6 @@ use crate::contestant::command::TENANT;
 use crate::progress::Progress;
 use crate::relay;
 
-const NO_LIMITS: [&str; 2] = ["KEEPSAKE_TENANT_REQUESTS_PER_S", "KEEPSAKE_PRINCIPAL_REQUESTS_PER_S"];
 /// Callers share one connection up to here, and all of them beyond.
 const CALLERS_ON_ONE_CONNECTION: usize = 64;
 const CONNECTIONS: usize = 4;
@@ -44,9 +43,7 @@ impl Site {
         Self::of(World::start_durable().await, 1).await
     }
 
-    /// Nobody is refused for asking too often.
     async fn of(world: World, servers: usize) -> anyhow::Result<Self> {
-        let world = NO_LIMITS.into_iter().fold(world, |world, name| world.with(name, "1000000"));
         let processes = Processes::start_only(&world, &[Service::Command]).await;
         let mut clients = Vec::new();
         for _ in 0..CONNECTIONS {

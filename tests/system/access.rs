@@ -27,7 +27,7 @@ struct Scene {
 
 impl Scene {
     async fn start() -> Self {
-        let world = World::start().await.with("KEEPSAKE_GUEST_REQUESTS_PER_S", "1000000");
+        let world = World::start().await;
         let services = InProcess::start(&world).await;
         let client = Client::new(&world, &services.query.url(), "demo").await;
         client.provision().await;

@@ -49,6 +49,7 @@ async fn who_asks_too_often_waits_and_others_do_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_of_one_tenant_share_its_budget_and_can_read_it() {
     let world = World::start().await.with("KEEPSAKE_TENANT_REQUESTS_PER_S", "5");
+    let world = world.with("KEEPSAKE_PRINCIPAL_REQUESTS_PER_S", "2000");
     let services = InProcess::start(&world).await;
     let client = Client::new(&world, &services.query.url(), "demo").await;
     client.provision().await;

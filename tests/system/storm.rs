@@ -38,9 +38,6 @@ struct Cuts {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_readers_who_hang_up_leave_no_connection_dirty() {
     let mut world = World::start().await;
-    for name in ["KEEPSAKE_TENANT_REQUESTS_PER_S", "KEEPSAKE_PRINCIPAL_REQUESTS_PER_S"] {
-        world = world.with(name, "1000000");
-    }
     let postgres = world.database.reader.rsplit_once('@').expect("a login").1.split('/').next().expect("a host");
     let tap = Tap::start(postgres.to_owned()).await;
     world.database.reader = tap.url(&world.database.reader);
