@@ -21,9 +21,8 @@ use sha2::{Digest as _, Sha256};
 
 pub use gate::{Gatekeeper, Guarded};
 pub use issuers::IssuersError;
-pub use keys::Algorithm;
-pub use principal::{Actor, Principal};
-pub use scope::{Role, Scope, Scopes};
+pub use principal::Principal;
+pub use scope::{Role, Scope};
 pub use settings::AuthSettings;
 
 use crate::clock;
@@ -41,7 +40,7 @@ const VERIFIED_FOR: Duration = Duration::from_mins(1);
 
 /// Knows whose credentials are good. Cheap to clone.
 #[derive(Clone)]
-pub struct Auth(Option<Arc<Trusted>>);
+struct Auth(Option<Arc<Trusted>>);
 
 struct Trusted {
     issuers: Issuers,
@@ -57,7 +56,7 @@ struct Verified {
 }
 
 impl Auth {
-    pub fn new(settings: &AuthSettings) -> Result<Self, IssuersError> {
+    fn new(settings: &AuthSettings) -> Result<Self, IssuersError> {
         let Some(file) = &settings.issuers_file else {
             tracing::warn!("nobody is asked for a token: KEEPSAKE_AUTH=off");
             return Ok(Self(None));
@@ -67,7 +66,7 @@ impl Auth {
     }
 
     /// Who sends a request with these headers.
-    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
         match &self.0 {
             Some(trusted) => trusted.principal(bearer(headers)?).await,
             None => Ok(Principal::anyone()),

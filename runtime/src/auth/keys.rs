@@ -15,7 +15,7 @@ const ED25519_BYTES: usize = 32;
 
 /// How a token is signed. No other way is taken: not `none`, and none with a shared secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum Algorithm {
+pub(super) enum Algorithm {
     #[serde(rename = "ES256")]
     Es256,
     #[serde(rename = "EdDSA")]

@@ -25,7 +25,7 @@ pub(super) struct Proven {
 
 /// What sort of caller it is.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub enum Actor {
+pub(super) enum Actor {
     /// Somebody at a client of some name; the subject is the issuer's, and opaque.
     Person {
         client_id: String,
@@ -54,7 +54,8 @@ impl Principal {
         Self::new(Proven { issuer: String::new(), actor: Actor::Anyone, tenants: Tenants::All, scopes, own: None })
     }
 
-    pub fn actor(&self) -> &Actor {
+    #[cfg(test)]
+    pub(super) fn actor(&self) -> &Actor {
         &self.0.actor
     }
 

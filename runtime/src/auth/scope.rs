@@ -89,7 +89,7 @@ impl Role {
         }
     }
 
-    pub fn scopes(self) -> Scopes {
+    pub(super) fn scopes(self) -> Scopes {
         match self {
             Self::Guest => {
                 Scopes::of(&[Scope::ProfileRead, Scope::InteractionRead, Scope::GuestWrite, Scope::InteractionWrite])
@@ -105,15 +105,15 @@ impl Role {
 
 /// A set of scopes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Scopes(u8);
+pub(super) struct Scopes(u8);
 
 impl Scopes {
-    pub fn of(scopes: &[Scope]) -> Self {
+    pub(super) fn of(scopes: &[Scope]) -> Self {
         Self(scopes.iter().fold(0, |bits, scope| bits | scope.bit()))
     }
 
     /// Those of a token's `scope`: names between blanks. Unknown ones are other services'.
-    pub fn named(text: &str) -> Self {
+    pub(super) fn named(text: &str) -> Self {
         let known = text.split_ascii_whitespace();
         let known: Vec<Scope> =
             known.filter_map(|name| Scope::ALL.into_iter().find(|scope| scope.name() == name)).collect();
@@ -121,11 +121,11 @@ impl Scopes {
     }
 
     #[must_use]
-    pub fn and(self, others: Self) -> Self {
+    pub(super) fn and(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 
-    pub fn contain(self, scope: Scope) -> bool {
+    pub(super) fn contain(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
     }
 }

@@ -5,6 +5,7 @@ mod issuer;
 use axum::http::{HeaderMap, HeaderValue, header};
 use serde_json::{Value, json};
 
+use super::principal::Actor;
 use super::*;
 use issuer::{AUDIENCE, ISSUER, Issuer};
 
