@@ -243,7 +243,7 @@ mod tests {
         for nonsense in ["", "<html>", "{}", "[]"] {
             std::fs::write(&file, nonsense).unwrap();
             advance(BETWEEN_QUESTIONS).await;
-            let keys = source.keys_anew().await.ok().expect("they are not stale");
+            let Ok(keys) = source.keys_anew().await else { panic!("they are not stale") };
             assert!(keys.has("a", ED25519), "{nonsense}");
         }
     }

@@ -54,6 +54,14 @@ impl Principal {
         Self::new(Proven { issuer: String::new(), actor: Actor::Anyone, tenants: Tenants::All, scopes, own: None })
     }
 
+    /// A service that may do everything everywhere.
+    #[cfg(test)]
+    pub(crate) fn service(service_id: &str) -> Self {
+        let actor = Actor::Service { service_id: service_id.to_owned() };
+        let (issuer, scopes) = (String::new(), Scopes::of(&Scope::ALL));
+        Self::new(Proven { issuer, actor, tenants: Tenants::All, scopes, own: None })
+    }
+
     #[cfg(test)]
     pub(super) fn actor(&self) -> &Actor {
         &self.0.actor
