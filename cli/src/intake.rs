@@ -9,8 +9,10 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use event_log::{User, intake};
 use futures_util::TryStreamExt as _;
+use vault::audit::Chain;
 
 use self::dead_letters::{DeadLetter, DeadLetters};
+use crate::audit::Recorder;
 use crate::nats_args::NatsArgs;
 
 const TIME: Style = AnsiColor::BrightBlack.on_default();
@@ -47,6 +49,8 @@ struct Which {
     /// All there are
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    recorder: Recorder,
 }
 
 pub async fn run(args: IntakeArgs) -> anyhow::Result<ExitCode> {
@@ -56,16 +60,31 @@ pub async fn run(args: IntakeArgs) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::List => list(&letters, waiting).await,
         Action::Retry(which) => {
-            let count = each(&letters, &which, async |letter| letters.retry(letter).await).await?;
+            let retry = async |letter: &DeadLetter| {
+                record(&which.recorder, "intake.retry", letter).await?;
+                letters.retry(letter).await
+            };
+            let count = each(&letters, &which, retry).await?;
             anstream::eprintln!("sent again: {count}; what fails again comes back to `keepsake intake list`");
             Ok(ExitCode::SUCCESS)
         }
         Action::Drop(which) => {
-            let count = each(&letters, &which, async |letter| letters.drop(letter.number).await).await?;
+            let drop = async |letter: &DeadLetter| {
+                record(&which.recorder, "intake.drop", letter).await?;
+                letters.drop(letter.number).await
+            };
+            let count = each(&letters, &which, drop).await?;
             anstream::eprintln!("dropped: {count}");
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+async fn record(recorder: &Recorder, act: &'static str, letter: &DeadLetter) -> anyhow::Result<()> {
+    let (tenant, _) = letter.named();
+    // What came on no tenant's subject is nobody's.
+    let chain = tenant.parse().map_or(Chain::Installation, Chain::Tenant);
+    recorder.record(chain, act, &[], format!("dead letter {}", letter.number)).await
 }
 
 async fn list(letters: &DeadLetters, waiting: u64) -> anyhow::Result<ExitCode> {
@@ -73,9 +92,8 @@ async fn list(letters: &DeadLetters, waiting: u64) -> anyhow::Result<ExitCode> {
     let mut all = std::pin::pin!(letters.all());
     while let Some(letter) = all.try_next().await? {
         count += 1;
-        let DeadLetter { number, at, subject, reason, detail, id, bytes, .. } = &letter;
-        let named = subject.strip_prefix("cmdq.").unwrap_or(subject);
-        let (tenant, command) = named.split_once('.').unwrap_or(("-", named));
+        let DeadLetter { number, at, reason, detail, id, bytes, .. } = &letter;
+        let (tenant, command) = letter.named();
         let id = id.as_deref().unwrap_or("-");
         anstream::println!(
             "{number:>6}  {TIME}{at}{TIME:#}  {tenant}  {command}  {REASON}{reason}{REASON:#}  {id}  {bytes} B"

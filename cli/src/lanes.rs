@@ -4,7 +4,9 @@ use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
 use clap::Args;
 use runtime::config::Secret;
+use vault::audit::Chain;
 
+use crate::audit::Recorder;
 use crate::migrate;
 
 const NOBODY: Style = AnsiColor::Yellow.on_default();
@@ -30,11 +32,14 @@ pub struct LanesArgs {
     /// The read database, as projection-workers use it
     #[arg(long, env = "KEEPSAKE_DATABASE_URL", hide_env_values = true)]
     pub database_url: Secret,
+    #[command(flatten)]
+    recorder: Recorder,
 }
 
 pub async fn run(args: LanesArgs) -> anyhow::Result<()> {
     let mut client = migrate::connect(&args.database_url, None).await?;
     if let Some(lanes) = args.cut {
+        args.recorder.record(Chain::Installation, "lanes.cut", &[], format!("{lanes} lanes")).await?;
         schema::recut(&mut client, lanes).await?;
     }
     let lanes = client.query(LANES, &[]).await.context("there are no lanes here: run `keepsake migrate`")?;

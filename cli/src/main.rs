@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
 use keepsake_cli::{
-    demo, doctor, guard, import, intake, lanes, migrate, nats_users, parked, probe, rebuild, reset, send, serve, stop,
-    sub, token, up, verify,
+    audit, demo, doctor, guard, import, intake, lanes, migrate, nats_users, parked, probe, rebuild, reset, send, serve,
+    stop, sub, token, up, verify,
 };
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -32,6 +32,7 @@ enum Command {
     Lanes(lanes::LanesArgs),
     Parked(parked::ParkedArgs),
     Rebuild(rebuild::RebuildArgs),
+    Audit(audit::AuditArgs),
     Doctor(doctor::DoctorArgs),
     Migrate(migrate::MigrateArgs),
     Token(token::TokenArgs),
@@ -77,6 +78,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Lanes(args) => lanes::run(args).await.map(done),
         Command::Parked(args) => parked::run(args).await,
         Command::Rebuild(args) => rebuild::run(args).await,
+        Command::Audit(args) => audit::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
         Command::Migrate(args) => migrate::command(&args).await.map(done),
         Command::Token(args) => token::run(args).map(done),

@@ -13,8 +13,10 @@ use clap::{Args, Subcommand};
 use runtime::config::Secret;
 use tokio::time::Instant;
 use tokio_postgres::Client;
+use vault::audit::Chain;
 
 use self::acts::{Act, Asked, ask, outcome};
+use crate::audit::Recorder;
 use crate::migrate;
 
 const REASON: Style = AnsiColor::Red.on_default();
@@ -88,9 +90,8 @@ struct Which {
 
 #[derive(Args, Debug)]
 struct Who {
-    /// Who asks, as it is kept
-    #[arg(long, env = "USER", default_value = "unknown")]
-    actor: String,
+    #[command(flatten)]
+    recorder: Recorder,
     /// How long to wait for the worker, in seconds
     #[arg(long, default_value_t = 30)]
     wait: u64,
@@ -177,8 +178,11 @@ async fn act(client: &Client, parked: Vec<Parked>, act: Act, reason: &str, who: 
     }
     let mut asked = Vec::new();
     for guest in parked {
+        let Parked { tenant, owner, projection, position, .. } = &guest;
+        let whose = tenant.parse().map(Chain::Tenant)?;
+        who.recorder.record(whose, act.name(), &[owner], format!("{projection} from position {position}")).await?;
         // Who is not parked any more was freed by somebody else just now.
-        if let Some(request) = ask(client, &guest, act, reason, &who.actor).await? {
+        if let Some(request) = ask(client, &guest, act, reason, &who.recorder.actor).await? {
             asked.push((guest, request));
         }
     }

@@ -16,7 +16,9 @@ use projection_workers::rebuild::{self, RebuildError};
 use runtime::config::Secret;
 use schema::{Generation, State};
 use tokio_postgres::{Client, Config};
+use vault::audit::Chain;
 
+use crate::audit::Recorder;
 use crate::migrate;
 use crate::nats_args::NatsArgs;
 use build::{Building, catch_up};
@@ -61,6 +63,8 @@ pub struct RebuildArgs {
     database_url: Secret,
     #[command(flatten)]
     nats: NatsArgs,
+    #[command(flatten)]
+    recorder: Recorder,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -77,6 +81,19 @@ enum Act {
     Drop,
 }
 
+impl Act {
+    /// As the audit trail calls it; `None` when it changes nothing.
+    fn recorded(self) -> Option<&'static str> {
+        match self {
+            Self::Build => Some("read_model.build"),
+            Self::Switch => Some("read_model.switch"),
+            Self::Rollback => Some("read_model.rollback"),
+            Self::Drop => Some("read_model.drop"),
+            Self::Diff => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Throttle {
     Auto,
@@ -90,6 +107,10 @@ pub async fn run(args: RebuildArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let mut admin = admin(&args).await?;
+    if let Some(act) = args.act.recorded() {
+        let detail = args.generation.map_or_else(String::new, |number| format!(", generation {number}"));
+        args.recorder.record(Chain::Installation, act, &[], format!("{projection}{detail}")).await?;
+    }
     match args.act {
         Act::Build => build(&args, &mut admin, &writer, projection).await,
         Act::Diff => {

@@ -5,8 +5,9 @@ use prost::Message as _;
 use proto::identifier::Identifier;
 use proto::interactions::event::Kind as InteractionsEvent;
 use proto::subject::{LogSubject, Tenant};
-use proto::{Actor, Command, Commit, Event, SealedPart};
+use proto::{Command, Commit, Event, SealedPart};
 use runtime::clock;
+use vault::audit::Actor;
 use vault::{GuestKeys, Vault};
 
 use crate::deadline::Deadline;
@@ -20,6 +21,8 @@ pub(crate) struct Request {
     /// Makes the command the same one however often it is sent.
     pub(crate) id: String,
     pub(crate) tenant: Tenant,
+    /// Who sends it, as far as that is proved.
+    pub(crate) sender: Actor,
     pub(crate) command: Command,
     /// The owner the sender routed by; must be the one found.
     pub(crate) owner: Option<String>,
@@ -96,7 +99,7 @@ pub(crate) async fn draft(
         recorded_at: Some(recorded_at),
         correlation_id: request.correlation_id.clone().unwrap_or_else(|| request.id.clone()),
         causation_id: String::new(),
-        actor: Some(Actor { kind: "service".to_owned(), id: String::new() }),
+        actor: Some(proto::Actor { kind: request.sender.kind.to_string(), id: request.sender.id.clone() }),
         request_hash: request_hash(vault, request).await?,
         data_subjects: if subject.owner.is_guest() { vec![subject.owner.to_string()] } else { Vec::new() },
         addressed_as: addressed_as(resolved, keys)?,

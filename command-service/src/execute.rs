@@ -8,8 +8,10 @@ use event_log::durability::DurabilityProof;
 use proto::identifier::Identifier;
 use proto::subject::{LogSubject, Owner};
 use proto::{Command, Commit, EventId, Reply};
+use runtime::auth::Principal;
 use runtime::clock;
 use vault::Vault;
+use vault::audit::{Act, Actor, Chain, Entries, Entry};
 
 use crate::appender::Appended;
 use crate::commit::{self, Draft, Request, Resolved};
@@ -89,9 +91,17 @@ impl Executor {
         self.store.require_complete_vault().await
     }
 
+    /// Who somebody is, as it stands in commits.
+    pub(crate) fn actor(&self, principal: &Principal) -> Actor {
+        self.vault.actor(principal)
+    }
+
     async fn carry_out(&self, request: &Request) -> Result<Reply, Fault> {
         self.durability.level().await?;
         self.require_tenant(request).await?;
+        if let Command::Tenant(_) = request.command {
+            Box::pin(self.record(request)).await?;
+        }
         if target::may_be_new(&request.command) {
             Box::pin(self.store.require_complete_vault()).await?;
         }
@@ -128,6 +138,15 @@ impl Executor {
             return Ok(());
         }
         self.tenants.require(&self.store, &self.queue, &request.tenant).await
+    }
+
+    /// Has it on record that somebody asks for it, be it refused afterwards: unrecorded, it is not done.
+    async fn record(&self, request: &Request) -> Result<(), Fault> {
+        let (facet, command) = request.command.name();
+        let entry = Entry::now(request.sender.clone(), Act::command(facet, command));
+        let entry = Entry { detail: format!("command {}", request.id), ..entry };
+        let mut entries = Entries::new(Chain::Tenant(request.tenant.clone()), &[entry]);
+        Ok(self.vault.record(&mut entries).await?)
     }
 
     /// Whether a guest speaks for itself.

@@ -9,6 +9,7 @@ use runtime::problem::Problem;
 use tokio::task::JoinError;
 use tokio_postgres::error::SqlState;
 use vault::VaultError;
+use vault::audit::Full;
 
 use crate::position::Position;
 
@@ -53,6 +54,8 @@ pub(crate) enum Fault {
     VaultAway(String),
     #[error(transparent)]
     Vault(VaultError),
+    #[error(transparent)]
+    Unrecordable(#[from] Full),
     #[error("the command service is not there: {0}")]
     CommandServiceAway(HttpError),
     #[error("the command service took the request and gave no answer: {0}")]
@@ -101,6 +104,10 @@ impl From<Fault> for Problem {
             }
             Fault::VaultAway(_) => {
                 logged(&fault, Self::unavailable("vault_unavailable", "identifiers cannot be looked up now"))
+            }
+            Fault::Unrecordable(_) => {
+                let detail = "that personal data is read cannot be recorded now, and so it is not shown";
+                logged(&fault, Self::unavailable("audit_unavailable", detail))
             }
             Fault::CommandServiceAway(_) => {
                 logged(&fault, Self::unavailable("command_service_unavailable", "commands cannot be taken now"))

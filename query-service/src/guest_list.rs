@@ -7,6 +7,7 @@ use proto::identifier::GuestRef;
 use runtime::tenant::Tenant;
 use serde::Serialize;
 use tokio_postgres::Row;
+use vault::audit::Act;
 
 use crate::Service;
 use crate::answer::Answer;
@@ -21,6 +22,8 @@ pub(crate) trait GuestList: Sized + Send + Sync {
     /// Its cursors are no other list's.
     const NAME: &'static str;
     const MODELS: Models;
+    /// Reading it, as the audit trail calls it.
+    const ACT: &'static Act;
     type Item: Serialize;
     type Place: Place;
 
@@ -88,7 +91,7 @@ pub(crate) async fn read<L: GuestList>(
 
     // One row more than the page takes tells whether there is another page.
     let page = asked.query(&scope.tenant, after, i64::from(limit) + 1);
-    let reach = Reach::guest(L::MODELS, &scope.tenant, &guest_id);
+    let reach = Reach::guest(L::MODELS, L::ACT, &scope.tenant, &guest_id);
     let Snapshot { as_of, parked_from, canonical_id, rows: [rows], .. } =
         service.reader.read(&scope, reach, [page]).await?;
 

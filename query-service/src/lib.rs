@@ -21,6 +21,7 @@ use runtime::health::{self, Check};
 use runtime::serve::{bind, serve};
 use tokio_util::sync::CancellationToken;
 use vault::Vault;
+use vault::audit::Trail;
 
 pub use config::Config;
 pub use pass_through::{CommandUrl, InvalidCommandUrl};
@@ -44,16 +45,24 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let vault = Vault::connect(&config.vault_url, &config.key_file).context("the vault cannot be used")?;
     let connections = config.database_connections.get();
     let pool = schema::pool(&config.database_url, connections).context("the read database cannot be used")?;
+    let audit = Trail::new(vault.clone());
     let service = Service {
         cursors: Cursors::new(&vault.derive(page::KEY_PURPOSE)),
-        reader: Reader::new(pool, vault, stop.clone()),
+        reader: Reader::new(pool, vault, audit.clone(), stop.clone()),
         commands: CommandService::new(config.command_url),
     };
     let listener = bind(config.http_address).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
     let router = resources::router(&gatekeeper).with_state(service.clone());
     let router = router.merge(health::router(checks(&service), stop.clone()));
-    running.spawn(serve(listener, router, stop));
+    // What is shown while the service stops is recorded, too.
+    let answered = CancellationToken::new();
+    let all_answered = answered.clone().drop_guard();
+    running.spawn(async move {
+        let _until_then = all_answered;
+        serve(listener, router, stop).await
+    });
+    running.spawn(async move { Ok(audit.store(answered).await?) });
     running.spawn(service.reader.follow());
     Ok(running)
 }

@@ -10,13 +10,14 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use deadpool_postgres::Pool;
-use proto::identifier::{GuestRef, Identifier};
+use proto::identifier::GuestRef;
 use runtime::auth::Principal;
 use runtime::problem::Problem;
 use runtime::tenant::{RequestTenant, Tenant};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vault::Vault;
+use vault::audit::Trail;
 
 use crate::error::Fault;
 use crate::freshness::{AtLeast, Freshness};
@@ -32,8 +33,8 @@ const VAULT_DEADLINE: Duration = Duration::from_secs(6);
 pub(crate) struct Scope {
     pub(crate) tenant: Tenant,
     pub(crate) at_least: AtLeast,
-    /// Of a guest, who sees itself and nobody else.
-    own: Option<Identifier>,
+    /// Who asks.
+    principal: Principal,
 }
 
 impl<S: Sync> FromRequestParts<S> for Scope {
@@ -42,7 +43,7 @@ impl<S: Sync> FromRequestParts<S> for Scope {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let RequestTenant(tenant) = RequestTenant::from_request_parts(parts, state).await?;
         let principal = Principal::from_request_parts(parts, state).await?;
-        Ok(Self { tenant, at_least: AtLeast::of(&parts.headers)?, own: principal.own().cloned() })
+        Ok(Self { tenant, at_least: AtLeast::of(&parts.headers)?, principal })
     }
 }
 
@@ -51,13 +52,14 @@ impl<S: Sync> FromRequestParts<S> for Scope {
 pub(crate) struct Reader {
     pool: Pool,
     vault: Vault,
+    audit: Trail,
     freshness: Arc<Freshness>,
     tasks: TaskTracker,
 }
 
 impl Reader {
-    pub(crate) fn new(pool: Pool, vault: Vault, stop: CancellationToken) -> Self {
-        Self { pool, vault, freshness: Arc::new(Freshness::new(stop)), tasks: TaskTracker::new() }
+    pub(crate) fn new(pool: Pool, vault: Vault, audit: Trail, stop: CancellationToken) -> Self {
+        Self { pool, vault, audit, freshness: Arc::new(Freshness::new(stop)), tasks: TaskTracker::new() }
     }
 
     /// Reads `queries`, which see what is in `reach`, once that is as far as the caller asked for.
@@ -85,7 +87,11 @@ impl Reader {
             let snapshot = snapshot::take(&self.pool, &scope.tenant, &reach, queries).await?;
             if snapshot.as_of >= patience.position {
                 let snapshot = reach.unless_parked(snapshot, patience.position)?;
-                return if snapshot.suspended { Err(Fault::TenantSuspended) } else { Ok(snapshot) };
+                if snapshot.suspended {
+                    return Err(Fault::TenantSuspended);
+                }
+                self.record(scope, &reach, snapshot.canonical_id.as_deref())?;
+                return Ok(snapshot);
             }
             if !reach.widen(&snapshot.partitions) {
                 return Err(self.freshness.taken_back());
@@ -93,10 +99,16 @@ impl Reader {
         }
     }
 
+    /// Has it on record that what is known of a guest is shown.
+    fn record(&self, scope: &Scope, reach: &Reach, shown: Option<&str>) -> Result<(), Fault> {
+        let Some((act, guest_id)) = reach.act.zip(shown) else { return Ok(()) };
+        Ok(self.audit.note(&scope.tenant, &self.vault.actor(&scope.principal), act, guest_id)?)
+    }
+
     /// Our id of the guest a request names; empty, which finds no rows, when the tenant never registered that identifier, or when
     /// it is another guest that asks.
     pub(crate) async fn guest_id(&self, scope: &Scope, guest: GuestRef) -> Result<String, Fault> {
-        let Some(own) = &scope.own else { return self.id_of(scope, guest).await };
+        let Some(own) = scope.principal.own() else { return self.id_of(scope, guest).await };
         // Of others nothing is looked up: how long it takes would tell who is known.
         let own_id = self.id_of(scope, GuestRef::Theirs(own.clone())).await?;
         let is_own = match guest {

@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use gate::{Gatekeeper, Guarded};
 pub use issuers::IssuersError;
-pub use principal::Principal;
+pub use principal::{Identity, Principal};
 pub use scope::{Role, Scope};
 pub use settings::AuthSettings;
 

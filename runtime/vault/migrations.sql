@@ -1,4 +1,4 @@
--- The vault: keys and identifiers, and nothing else. Append statements; never change one that was released.
+-- The vault: keys, identifiers and the audit trail, and nothing else. Append statements; never change one that was released.
 
 DO $$
 DECLARE role text;
@@ -60,3 +60,20 @@ GRANT SELECT, INSERT ON vault.tenant_secret TO keepsake_vault_keeper;
 GRANT SELECT, INSERT, DELETE ON vault.identifier, vault.guest_key TO keepsake_vault_keeper;
 GRANT SELECT ON vault.guest_key TO keepsake_vault_opener;
 GRANT SELECT ON vault.tenant_secret, vault.identifier TO keepsake_vault_lookup;
+
+CREATE SCHEMA IF NOT EXISTS audit;
+
+-- Who did what. A chain for each tenant, and `*` for what concerns all of them; the hash of each entry is keyed by what is in no
+-- database, and covers the hash before it.
+CREATE TABLE IF NOT EXISTS audit.entry (
+  chain text NOT NULL,
+  seq   bigint NOT NULL CHECK (seq > 0),
+  text  text NOT NULL,
+  mac   bytea NOT NULL,
+  PRIMARY KEY (chain, seq)
+);
+
+GRANT USAGE ON SCHEMA audit TO keepsake_vault_keeper, keepsake_vault_opener, keepsake_vault_lookup;
+GRANT INSERT, SELECT (chain, seq, mac) ON audit.entry TO keepsake_vault_keeper, keepsake_vault_lookup;
+-- Operators use the workers' login.
+GRANT INSERT, SELECT ON audit.entry TO keepsake_vault_opener;

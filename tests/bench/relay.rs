@@ -10,6 +10,7 @@ use async_nats::{Client, HeaderMap, Message};
 use bytes::Bytes;
 use event_log::{NatsAddress, User, durability, stream};
 use futures_util::StreamExt as _;
+use keepsake_tests::harness::logins::TEST;
 use prost::Message as _;
 use proto::subject::LogSubject;
 use proto::{Commit, header};
@@ -44,7 +45,8 @@ pub(crate) async fn run(payload: &Path) -> anyhow::Result<()> {
     let setting = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
     let (mut env, monitors) = (Env::process(), setting("NATS_MONITOR_URL")?);
     let nats = NatsAddress::from_env(&mut env);
-    let nats = env.finish(nats)?;
+    // Its door is none of the service's.
+    let nats = NatsAddress { user: Some(TEST.to_owned()), ..env.finish(nats)? };
     let log = event_log::connect(&nats, User::Appender, "bench relay: log").await?;
     let door = event_log::connect(&nats, User::Door, "bench relay: door").await?;
     let (appender, appending) = Appender::new(log.clone());

@@ -8,7 +8,7 @@ use keepsake_cli::nats_users::{UsersFolder, text};
 use nkeys::KeyPair;
 
 /// The test's own user, in the account of the log.
-const TEST: &str = "test";
+pub const TEST: &str = "test";
 
 /// A folder as `keepsake nats-users` makes it, and what the servers include.
 pub struct Logins {

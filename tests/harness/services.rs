@@ -7,6 +7,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use keepsake_cli::servers::port;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use projection_workers::policy::Policy;
 use runtime::Running;
 use runtime::config::Env;
@@ -15,6 +17,9 @@ use tokio::process::{Child, Command};
 
 use super::wait::until;
 use super::{World, keepsake};
+
+/// Longer than a service drains for.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
@@ -147,6 +152,15 @@ impl Processes {
     pub async fn kill(&mut self, service: Service) {
         let mut child = self.children.remove(&service).expect("it runs");
         child.kill().await.expect("it is ours to kill");
+    }
+
+    /// SIGTERM, and it ends when it is done with what it has begun.
+    pub async fn stop(&mut self, service: Service) {
+        let mut child = self.children.remove(&service).expect("it runs");
+        let pid = i32::try_from(child.id().expect("it runs")).expect("a process id");
+        kill(Pid::from_raw(pid), Signal::SIGTERM).expect("it is ours to stop");
+        let ended = tokio::time::timeout(STOP_TIMEOUT, child.wait()).await.expect("it stops in time").expect("it ends");
+        assert!(ended.success(), "{}: {ended}", service.name());
     }
 
     /// Of a service that runs.

@@ -127,3 +127,29 @@ async fn a_timer_can_be_put_off_and_cancelled_and_fires_once_for_the_same_time()
     assert_eq!(fired.iter().map(|(due_at, _)| *due_at).collect::<Vec<_>>(), [soon]);
     services.stop().await;
 }
+
+/// How often the table was looked at, and how often a worker has renewed its lease.
+async fn looks_and_renewals(database: &Postgres) -> (i64, i64) {
+    let of = async |what: &str, table: &str| -> i64 {
+        let sql = format!(
+            "SELECT ({what})::bigint FROM pg_stat_user_tables WHERE schemaname = 'keepsake' AND relname = '{table}'"
+        );
+        database.query_one(&sql, &[]).await.expect("asks").get(0)
+    };
+    (of("seq_scan + coalesce(idx_scan, 0)", "due").await, of("n_tup_ins + n_tup_upd", "worker").await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_no_timer_waits_nobody_asks_for_the_next_all_the_time() {
+    let world = World::start().await;
+    let workers = Workers::start(&world, 1).await;
+    workers.until_held_by(&world, 1).await;
+    let database = world.database.connect(&world.database.read_admin).await;
+    let (looked, renewed) = looks_and_renewals(&database).await;
+    let (looks, renewals) = eventually("the lease is renewed a few times", async || {
+        let (looks, renewals) = looks_and_renewals(&database).await;
+        (renewals >= renewed + 5).then_some((looks - looked, renewals - renewed))
+    })
+    .await;
+    assert!(looks < renewals * 20, "{looks} looks at an empty table in {renewals} renewals");
+}

@@ -2,6 +2,7 @@
 
 mod access;
 mod appender;
+mod audit;
 mod bad_input;
 mod command_log;
 mod compose;

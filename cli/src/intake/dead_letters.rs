@@ -34,6 +34,14 @@ pub(super) struct DeadLetters {
     newest: u64,
 }
 
+impl DeadLetter {
+    /// Tenant and command, as far as its subject names any.
+    pub(super) fn named(&self) -> (&str, &str) {
+        let named = self.subject.strip_prefix("cmdq.").unwrap_or(&self.subject);
+        named.split_once('.').unwrap_or(("-", named))
+    }
+}
+
 impl DeadLetters {
     pub(super) async fn open(client: &Client) -> anyhow::Result<Self> {
         let context = jetstream::new(client.clone());

@@ -26,6 +26,16 @@ pub(super) enum Act {
     Skip,
 }
 
+impl Act {
+    /// As the audit trail calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "parking.retry",
+            Self::Skip => "parking.skip",
+        }
+    }
+}
+
 /// What became of a request.
 pub(super) struct Asked {
     pub(super) folded: i64,

@@ -133,7 +133,9 @@ impl Write {
         let Self { door, tenant, principal, id, precondition, asynchronously, .. } = self;
         let id = id.unwrap_or_else(decode::new_command_id);
         let Ok(permit) = Arc::clone(&door.in_flight).try_acquire_owned() else { return Err(Fault::Overloaded.into()) };
-        let request = Request { id, tenant, command, owner: None, precondition, correlation_id: None, deadline: None };
+        let sender = door.executor.actor(&principal);
+        let request =
+            Request { id, tenant, sender, command, owner: None, precondition, correlation_id: None, deadline: None };
         // Whoever rests on a version must hear at once that it is not the present one; and a verdict stands under the id of its
         // command alone, which a guest might share with somebody else's.
         let asynchronously = asynchronously && request.precondition.is_none() && principal.own().is_none();

@@ -31,10 +31,10 @@ const CLAIM: &str = "
 SELECT tenant, timer_id, cause, due_at, facet, command, body FROM keepsake.due
 WHERE due_at <= statement_timestamp() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED";
 
-/// Not of those that somebody else has claimed: they are due already.
+/// NULL when none waits. Not of those that somebody else has claimed: they are due already.
 const NEXT: &str = "
 -- next_timer()
-SELECT greatest(0, ceil(extract(epoch FROM min(due_at) - statement_timestamp()) * 1000))::bigint AS wait_ms
+SELECT ceil(extract(epoch FROM min(due_at) - statement_timestamp()) * 1000)::bigint AS wait_ms
 FROM keepsake.due WHERE due_at > statement_timestamp()";
 
 const FORGET: &str = "

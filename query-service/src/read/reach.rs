@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use proto::subject::{LogSubject, Owner, PARTITIONS};
 use runtime::tenant::Tenant;
+use vault::audit::Act;
 
 use super::{Models, Snapshot};
 use crate::error::Fault;
@@ -17,21 +18,24 @@ pub(crate) struct Reach {
     pub(super) partitions: Vec<i16>,
     /// Whom the read is about; empty, which is no guest, when it is about everybody.
     pub(super) guest_id: String,
+    /// What whoever reads does by it, when it is personal data.
+    pub(super) act: Option<&'static Act>,
 }
 
 impl Reach {
-    /// One guest's part, and that of the tenant itself. An id that is none of ours has no rows to be waited for. Whom the guest
+    /// One guest's part, which is read by `act`, and that of the tenant itself. An id that is none of ours has no rows to be waited for. Whom the guest
     /// was merged with, only the rows tell: see [`Reach::widen`].
-    pub(crate) fn guest(models: Models, tenant: &Tenant, guest_id: &str) -> Self {
+    pub(crate) fn guest(models: Models, act: &'static Act, tenant: &Tenant, guest_id: &str) -> Self {
         let owners = [Some(Owner::tenant()), Owner::parse_guest(guest_id)];
         let partition = |owner| i16::from(LogSubject::new(tenant.clone(), owner).partition());
         let partitions: BTreeSet<_> = owners.into_iter().flatten().map(partition).collect();
-        Self { models, partitions: partitions.into_iter().collect(), guest_id: guest_id.to_owned() }
+        let (partitions, guest_id) = (partitions.into_iter().collect(), guest_id.to_owned());
+        Self { models, partitions, guest_id, act: Some(act) }
     }
 
     /// Everybody's.
     pub(crate) fn everybody(models: Models) -> Self {
-        Self { models, partitions: (0..i16::from(PARTITIONS)).collect(), guest_id: String::new() }
+        Self { models, partitions: (0..i16::from(PARTITIONS)).collect(), guest_id: String::new(), act: None }
     }
 
     /// A guest's rows are only as far as what of it is not parked. What is about everybody goes on without those who are.
@@ -88,6 +92,8 @@ impl Progress {
 mod tests {
     use super::*;
 
+    const READ: &Act = &Act::new("profile.read");
+
     fn stretch(model: &str, first_pp: i16, last_pp: i16, position: i64) -> Stretch {
         Stretch { model: model.to_owned(), first_pp, last_pp, position: Position(position) }
     }
@@ -96,7 +102,7 @@ mod tests {
     fn a_read_is_as_far_as_its_slowest_part() {
         let progress =
             Progress(vec![stretch("identity", 0, 63, 7), stretch("profile", 0, 31, 5), stretch("profile", 32, 63, 9)]);
-        let reach = |models, partitions| Reach { models, partitions, guest_id: String::new() };
+        let reach = |models, partitions| Reach { models, partitions, guest_id: String::new(), act: None };
         assert_eq!(progress.reached(&reach(&["identity", "profile"], vec![3])), Position(5));
         assert_eq!(progress.reached(&reach(&["identity", "profile"], vec![40])), Position(7));
         assert_eq!(progress.reached(&reach(&["profile"], vec![40, 3])), Position(5));
@@ -107,10 +113,11 @@ mod tests {
     fn everybody_is_in_all_partitions_and_a_guest_in_its_own_and_its_tenants() {
         let tenant: Tenant = "demo".parse().expect("a token");
         assert_eq!(Reach::everybody(&["profile"]).partitions.len(), 64);
-        assert_eq!(Reach::guest(&["profile"], &tenant, Owner::guest(1).as_str()).partitions.len(), 2);
-        assert_eq!(Reach::guest(&["profile"], &tenant, "").partitions.len(), 1);
-        let tenants_own = Reach::guest(&[], &tenant, "").partitions;
-        let beside = (0..).map(Owner::guest).map(|guest| Reach::guest(&[], &tenant, guest.as_str()).partitions);
+        let reach = |guest: &str| Reach::guest(&["profile"], READ, &tenant, guest).partitions;
+        assert_eq!(reach(Owner::guest(1).as_str()).len(), 2);
+        assert_eq!(reach("").len(), 1);
+        let tenants_own = reach("");
+        let beside = (0..).map(Owner::guest).map(|guest| reach(guest.as_str()));
         assert!(
             beside.take(2_000).any(|partitions| partitions == tenants_own),
             "a guest beside its tenant counts once"
@@ -119,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_reach_is_wider_only_by_what_was_not_in_it() {
-        let mut reach = Reach { models: &["profile"], partitions: vec![3, 40], guest_id: String::new() };
+        let mut reach = Reach { models: &["profile"], partitions: vec![3, 40], guest_id: String::new(), act: None };
         assert!(!reach.widen(&[40, 3]));
         assert!(reach.widen(&[40, 7]));
         assert_eq!(reach.partitions, [3, 7, 40]);

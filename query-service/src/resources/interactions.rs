@@ -5,6 +5,7 @@ use runtime::tenant::Tenant;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
+use vault::audit::Act;
 
 use crate::error::Fault;
 use crate::guest_list::{GuestList, Place};
@@ -39,6 +40,7 @@ pub(crate) struct Seen {
 impl GuestList for Interactions {
     const NAME: &'static str = "interactions";
     const MODELS: Models = &["tenant", "identity", "interaction"];
+    const ACT: &Act = &Act::new("interaction.read");
     type Item = Interaction;
     type Place = Seen;
 

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
+use vault::audit::Act;
 
 use crate::Service;
 use crate::answer::Answer;
@@ -17,6 +18,7 @@ use crate::parameters::Parameters;
 use crate::read::{Models, Query, Reach, Scope, Snapshot, canonical_id, members};
 
 const MODELS: Models = &["tenant", "identity", "profile"];
+const ACT: &Act = &Act::new("profile.read");
 
 /// Attributes, version and registration are the canonical guest's own; what was done is everybody's together. The position is
 /// the greatest of all rows that took part, so that the entity tag changes with any of them.
@@ -97,7 +99,7 @@ pub(crate) async fn read(
     parameters.finish()?;
     let guest_id = service.reader.guest_id(&scope, guest).await?;
     let queries = [PROFILE, IDENTIFIERS].map(|sql| Query::new(sql).with(scope.tenant.to_string()));
-    let reach = Reach::guest(MODELS, &scope.tenant, &guest_id);
+    let reach = Reach::guest(MODELS, ACT, &scope.tenant, &guest_id);
     let Snapshot { as_of, parked_from, canonical_id, rows: [profile, identifiers], .. } =
         service.reader.read(&scope, reach, queries).await?;
     let (canonical_id, row) = canonical_id.zip(profile.first()).ok_or(Fault::GuestNotFound)?;

@@ -5,6 +5,7 @@ use runtime::tenant::Tenant;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
+use vault::audit::Act;
 
 use crate::error::Fault;
 use crate::guest_list::{GuestList, Place};
@@ -62,6 +63,7 @@ const NOTHING_SEEN: Seen = Seen { position: i64::MAX, event_index: i16::MAX };
 impl GuestList for Timeline {
     const NAME: &'static str = "timeline";
     const MODELS: Models = &["tenant", "identity", "timeline"];
+    const ACT: &Act = &Act::new("timeline.read");
     type Item = Entry;
     type Place = Seen;
 

@@ -38,6 +38,23 @@ pub(super) enum Actor {
     Anyone,
 }
 
+/// Who a credential says it is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity<'a> {
+    Service {
+        issuer: &'a str,
+        service_id: &'a str,
+    },
+    /// The subject is personal data.
+    Person {
+        issuer: &'a str,
+        subject: &'a str,
+        is_guest: bool,
+    },
+    /// Authentication is off.
+    Anyone,
+}
+
 pub(super) enum Tenants {
     These(Vec<Tenant>),
     All,
@@ -75,6 +92,16 @@ impl Principal {
         match &self.0.tenants {
             Tenants::These(tenants) => tenants.contains(tenant),
             Tenants::All => true,
+        }
+    }
+
+    /// For records of who did something.
+    pub fn identity(&self) -> Identity<'_> {
+        let Proven { issuer, actor, own, .. } = &*self.0;
+        match actor {
+            Actor::Service { service_id } => Identity::Service { issuer, service_id },
+            Actor::Person { subject, .. } => Identity::Person { issuer, subject, is_guest: own.is_some() },
+            Actor::Anyone => Identity::Anyone,
         }
     }
 

@@ -1,8 +1,10 @@
-//! The vault: what must be deletable. Guests' keys, the register of their identifiers, and what the keys are for: sealing.
+//! The vault: what no log holds. Guests' keys, the register of their identifiers, what the keys are for, sealing, and the audit
+//! trail.
 //!
 //! It is a Postgres database of its own. Keys leave it only unwrapped in memory, and are wiped when dropped.
 
 mod aead;
+pub mod audit;
 mod claim;
 mod group;
 mod guest_keys;

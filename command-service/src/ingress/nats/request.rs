@@ -5,6 +5,7 @@ use proto::header;
 use proto::subject::inbox::is_inbox;
 use proto::subject::{CommandSubject, Tenant};
 use runtime::problem::Problem;
+use vault::audit::Actor;
 
 use crate::commit::Request;
 use crate::deadline::Deadline;
@@ -36,6 +37,7 @@ pub(crate) fn read(message: &Message, unnamed: impl FnOnce() -> String) -> Resul
     Ok(Box::new(Request {
         tenant: tenant(&subject)?,
         id,
+        sender: Actor::on_nats(),
         command: decode::command(subject.facet, subject.command, encoding(message), &message.payload)?,
         owner: subject.owner.map(str::to_owned),
         precondition: None,
