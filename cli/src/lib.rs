@@ -1,5 +1,6 @@
 //! What `keepsake` is made of: one module per subcommand. The test harness starts servers with the same code as `up`.
 
+pub mod api_keys;
 pub mod audit;
 pub mod commander;
 pub mod demo;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
 use keepsake_cli::{
-    audit, demo, doctor, guard, import, intake, lanes, migrate, nats_users, parked, probe, rebuild, reset, send, serve,
-    stop, sub, token, up, verify,
+    api_keys, audit, demo, doctor, guard, import, intake, lanes, migrate, nats_users, parked, probe, rebuild, reset,
+    send, serve, stop, sub, token, up, verify,
 };
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -36,6 +36,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     Migrate(migrate::MigrateArgs),
     Token(token::TokenArgs),
+    ApiKeys(api_keys::ApiKeysArgs),
     NatsUsers(nats_users::NatsUsersArgs),
     /// Runs one of the three services in the foreground
     Serve(serve::ServeArgs),
@@ -82,6 +83,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => doctor::run(args).await,
         Command::Migrate(args) => migrate::command(&args).await.map(done),
         Command::Token(args) => token::run(args).map(done),
+        Command::ApiKeys(args) => api_keys::run(&args).await.map(done),
         Command::NatsUsers(args) => nats_users::run(&args).map(done),
         Command::Probe(args) => probe::run(&args).await,
         Command::Guard(args) => guard::run(args).await,

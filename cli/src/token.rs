@@ -37,14 +37,14 @@ pub struct TokenArgs {
     issuer_dir: PathBuf,
 }
 
-fn role(name: &str) -> Result<Role, String> {
+pub(crate) fn role(name: &str) -> Result<Role, String> {
     let names = || Role::ALL.map(Role::name).join(", ");
-    Role::ALL.into_iter().find(|role| role.name() == name).ok_or_else(|| format!("roles are {}", names()))
+    Role::named(name).ok_or_else(|| format!("roles are {}", names()))
 }
 
-fn scope(name: &str) -> Result<Scope, String> {
+pub(crate) fn scope(name: &str) -> Result<Scope, String> {
     let names = || Scope::ALL.map(Scope::name).join(", ");
-    Scope::ALL.into_iter().find(|scope| scope.name() == name).ok_or_else(|| format!("scopes are {}", names()))
+    Scope::named(name).ok_or_else(|| format!("scopes are {}", names()))
 }
 
 /// Prints the token alone, for `$(…)`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::Context;
 use event_log::durability::DurabilityProof;
 use proto::identifier::Identifier;
-use proto::subject::{LogSubject, Owner};
+use proto::subject::{LogSubject, Owner, Tenant};
 use proto::{Command, Commit, EventId, Reply};
 use runtime::auth::Principal;
 use runtime::clock;
@@ -137,7 +137,12 @@ impl Executor {
         if matches!(request.command, Command::Tenant(_)) {
             return Ok(());
         }
-        self.tenants.require(&self.store, &self.queue, &request.tenant).await
+        self.require_active(&request.tenant).await
+    }
+
+    /// Whether a tenant is provisioned, and not suspended.
+    pub(crate) async fn require_active(&self, tenant: &Tenant) -> Result<(), Fault> {
+        self.tenants.require(&self.store, &self.queue, tenant).await
     }
 
     /// Has it on record that somebody asks for it, be it refused afterwards: unrecorded, it is not done.

@@ -65,9 +65,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let canary = Canary::new(appender.clone());
     let command_log = CommandLog::connect(&config.database_url, &log.log_id)?;
     let store = EventStore::new(log_client.clone(), vault.clone(), command_log, appender, config.cache_bytes);
-    let executor = Arc::new(Executor::new(store, vault, durability.clone()));
+    let executor = Arc::new(Executor::new(store, vault.clone(), durability.clone()));
 
-    let gatekeeper = Gatekeeper::new(&config.auth, config.limits)?;
+    let gatekeeper = Gatekeeper::new(&config.auth, Arc::new(vault.clone()), config.limits)?;
     let stop = CancellationToken::new();
     let listener = serve::bind(config.http_address).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
@@ -81,8 +81,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let emptying = Intake::new(&config.nats, Arc::clone(&executor), verdicts.clone(), &intake);
     running.spawn(emptying.run(intake.replicas, stop.clone()));
     let health = health::router(checks(&log_client, canary, &executor), stop.clone());
-    let router =
-        ingress::http::router(log_client, executor, verdicts, &gatekeeper, config.require_if_match).merge(health);
+    let insisting = config.require_if_match;
+    let router = ingress::http::router(log_client, executor, vault, verdicts, &gatekeeper, insisting).merge(health);
     running.spawn(serve::serve(listener, router, stop));
     Ok(running)
 }

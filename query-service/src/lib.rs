@@ -14,6 +14,8 @@ mod position;
 mod read;
 mod resources;
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use runtime::Running;
 use runtime::auth::Gatekeeper;
@@ -41,8 +43,8 @@ pub(crate) struct Service {
 /// Starts the service; it listens when this returns, whether or not its databases answer yet.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     let stop = CancellationToken::new();
-    let gatekeeper = Gatekeeper::new(&config.auth, config.limits)?;
     let vault = Vault::connect(&config.vault_url, &config.key_file).context("the vault cannot be used")?;
+    let gatekeeper = Gatekeeper::new(&config.auth, Arc::new(vault.clone()), config.limits)?;
     let connections = config.database_connections.get();
     let pool = schema::pool(&config.database_url, connections).context("the read database cannot be used")?;
     let audit = Trail::new(vault.clone());

@@ -36,6 +36,8 @@ pub(crate) fn router(gatekeeper: &Gatekeeper) -> Router<Service> {
         .route("/topics/{topic_name}/summary", topic_summary())
         .route("/api/v1/topics/{topic_name}/summary", topic_summary())
         .route("/api/v1/quotas", get(quotas::read).guarded(gatekeeper, None))
+        .route("/api-keys", passed_on().get(pass_through))
+        .route("/api/v1/api-keys", passed_on().get(pass_through))
         .route("/commands/{command_id}", get(pass_through))
         .route("/api/v1/commands/{command_id}", get(pass_through))
         .route("/asyncapi.json", get(pass_through))

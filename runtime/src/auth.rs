@@ -1,5 +1,6 @@
 //! Who may do what: credentials become principals, and each route says which scope it takes.
 
+mod api_key;
 mod claims;
 mod gate;
 mod issuers;
@@ -19,6 +20,7 @@ use axum::http::{HeaderMap, header};
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 
+pub use api_key::{ApiKey, ApiKeys, KeptKey, KeysAway};
 pub use gate::{Gatekeeper, Guarded};
 pub use issuers::IssuersError;
 pub use principal::{Identity, Principal};
@@ -37,6 +39,8 @@ const SCHEME: &str = "bearer";
 const MOST_VERIFIED: usize = 10_000;
 /// For so long: a key that is withdrawn ends its tokens.
 const VERIFIED_FOR: Duration = Duration::from_mins(1);
+/// The same of API keys, which are revoked because somebody has them who should not.
+const FOUND_FOR: Duration = Duration::from_secs(10);
 
 /// Knows whose credentials are good. Cheap to clone.
 #[derive(Clone)]
@@ -44,25 +48,30 @@ struct Auth(Option<Arc<Trusted>>);
 
 struct Trusted {
     issuers: Issuers,
-    /// By the digest of the token.
+    api_keys: Arc<dyn ApiKeys>,
+    /// By the digest of the credential.
     verified: Cache<[u8; 32], Verified>,
 }
+
+/// Whose a credential is, when it ends, and for how long it may be gone by without another look.
+type Good = (Principal, i64, Duration);
 
 #[derive(Clone)]
 struct Verified {
     principal: Principal,
     expires_at: i64,
-    at: Instant,
+    /// Until it is looked at again.
+    good_until: Instant,
 }
 
 impl Auth {
-    fn new(settings: &AuthSettings) -> Result<Self, IssuersError> {
+    fn new(settings: &AuthSettings, api_keys: Arc<dyn ApiKeys>) -> Result<Self, IssuersError> {
         let Some(file) = &settings.issuers_file else {
             tracing::warn!("nobody is asked for a token: KEEPSAKE_AUTH=off");
             return Ok(Self(None));
         };
         let issuers = Issuers::read(file, settings.is_production)?;
-        Ok(Self(Some(Arc::new(Trusted { issuers, verified: Cache::new(MOST_VERIFIED) }))))
+        Ok(Self(Some(Arc::new(Trusted { issuers, api_keys, verified: Cache::new(MOST_VERIFIED) }))))
     }
 
     /// Who sends a request with these headers.
@@ -78,9 +87,30 @@ impl Trusted {
     async fn principal(&self, token: &str) -> Result<Principal, Problem> {
         let digest: [u8; 32] = Sha256::digest(token).into();
         let now = clock::now().timestamp();
-        if let Some(verified) = self.verified.get(&digest).filter(|verified| verified.at.elapsed() < VERIFIED_FOR) {
+        if let Some(verified) = self.verified.get(&digest).filter(|verified| Instant::now() < verified.good_until) {
             return if claims::is_over(verified.expires_at, now) { Err(expired()) } else { Ok(verified.principal) };
         }
+        let (principal, expires_at, good_for) =
+            if ApiKey::is_one(token) { self.of_api_key(token, now).await? } else { self.of_token(token, now).await? };
+        let good_until = Instant::now() + good_for;
+        self.verified.insert(digest, Verified { principal: principal.clone(), expires_at, good_until });
+        Ok(principal)
+    }
+
+    async fn of_api_key(&self, text: &str, now: i64) -> Result<Good, Problem> {
+        let key = ApiKey::parse(text).ok_or_else(invalid)?;
+        let kept = self
+            .api_keys
+            .find(key.key_id)
+            .await
+            .map_err(|KeysAway| Problem::unavailable("vault_unavailable", "API keys cannot be looked up now"))?;
+        let kept = kept.ok_or_else(invalid)?;
+        let expires_at = kept.expires_at.map_or(i64::MAX, |at| at.timestamp());
+        let bearer = kept.bearer(&key).ok_or_else(invalid)?;
+        if now >= expires_at { Err(expired()) } else { Ok((bearer, expires_at, FOUND_FOR)) }
+    }
+
+    async fn of_token(&self, token: &str, now: i64) -> Result<Good, Problem> {
         let jws = Jws::parse(token).ok_or_else(invalid)?;
         let claims: Claims = jws.claims().ok_or_else(invalid)?;
         // What it says is believed once its signature is that of whom it says it is from.
@@ -97,9 +127,7 @@ impl Trusted {
                 Refused::Invalid => invalid(),
             },
         )?;
-        let (expires_at, at) = (claims.expires_at(), Instant::now());
-        self.verified.insert(digest, Verified { principal: principal.clone(), expires_at, at });
-        Ok(principal)
+        Ok((principal, claims.expires_at(), VERIFIED_FOR))
     }
 }
 
@@ -128,7 +156,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
 }
 
 fn missing() -> Problem {
-    Problem::unauthorized("token_missing", "send a token: Authorization: Bearer …")
+    Problem::unauthorized("token_missing", "send a token or an API key: Authorization: Bearer …")
 }
 
 fn invalid() -> Problem {

@@ -1,4 +1,4 @@
--- The vault: keys, identifiers and the audit trail, and nothing else. Append statements; never change one that was released.
+-- The vault: keys, identifiers, API keys and the audit trail, and nothing else. Append statements; never change one that was released.
 
 DO $$
 DECLARE role text;
@@ -77,3 +77,22 @@ GRANT USAGE ON SCHEMA audit TO keepsake_vault_keeper, keepsake_vault_opener, kee
 GRANT INSERT, SELECT (chain, seq, mac) ON audit.entry TO keepsake_vault_keeper, keepsake_vault_lookup;
 -- Operators use the workers' login.
 GRANT INSERT, SELECT ON audit.entry TO keepsake_vault_opener;
+
+CREATE TABLE IF NOT EXISTS vault.api_key (
+  key_id     text PRIMARY KEY,
+  tenant     text NOT NULL,
+  name       text NOT NULL,
+  -- Two keys of a name are active at most: the one in use and the one that is to follow it.
+  slot       smallint NOT NULL CHECK (slot IN (1, 2)),
+  digest     bytea NOT NULL,
+  scopes     text[] NOT NULL,
+  issued_at  timestamptz NOT NULL DEFAULT now(),
+  expires_at timestamptz,
+  revoked_at timestamptz
+);
+
+CREATE UNIQUE INDEX IF NOT EXISTS api_key_active ON vault.api_key (tenant, name, slot) WHERE revoked_at IS NULL;
+CREATE INDEX IF NOT EXISTS api_key_by_tenant ON vault.api_key (tenant);
+
+GRANT SELECT, INSERT, UPDATE (revoked_at) ON vault.api_key TO keepsake_vault_keeper;
+GRANT SELECT ON vault.api_key TO keepsake_vault_lookup;

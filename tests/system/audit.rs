@@ -49,6 +49,22 @@ fn entry(number: usize) -> Entry {
     Entry { detail: number.to_string(), ..Entry::now(Actor::operator("ada"), Act::new("test.act")) }
 }
 
+/// So many entries, two at a time.
+async fn record(vault: &Vault, count: usize) {
+    for number in 1..=count / 2 {
+        vault.record(&mut Entries::new(chain(), &[entry(number), entry(number)])).await.expect("recorded");
+    }
+}
+
+const RESTORED: &str = "DELETE FROM audit.entry; INSERT INTO audit.entry SELECT * FROM public.kept";
+
+/// The administrator of the vault, once a copy of the trail is made.
+async fn copied(world: &World) -> tokio_postgres::Client {
+    let admin = world.database.connect(&world.database.vault_admin()).await;
+    admin.batch_execute("CREATE TABLE public.kept AS SELECT * FROM audit.entry").await.expect("keeps a copy");
+    admin
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_read_what_of_whom_is_recorded_and_nobody_is_named() {
     let world = World::start().await;
@@ -107,19 +123,11 @@ async fn who_read_what_of_whom_is_recorded_and_nobody_is_named() {
 async fn whatever_is_changed_in_the_trail_is_found() {
     let world = World::start().await;
     let vault = vault(&world, &world.database.vault_keeper);
-    for number in 1..=5 {
-        vault.record(&mut Entries::new(chain(), &[entry(number), entry(number)])).await.expect("recorded");
-    }
+    record(&vault, 10).await;
     vault.record(&mut Entries::new(Chain::Installation, &[entry(1)])).await.expect("recorded");
     let (is_whole, said) = verified(&world, None).await;
     assert!(is_whole && said.contains("demo  10 entries") && said.contains("*  1 entries"), "{said}");
-    let (_, heads, _) = operate(&world, &["audit", "heads"]).await;
-    let noted = world.folder().join("heads");
-    std::fs::write(&noted, &heads).expect("writes");
-    assert!(verified(&world, Some(&noted)).await.0);
-
-    let admin = world.database.connect(&world.database.vault_admin()).await;
-    admin.batch_execute("CREATE TABLE public.kept AS SELECT * FROM audit.entry").await.expect("keeps a copy");
+    let admin = copied(&world).await;
     let cases = [
         (
             "UPDATE audit.entry SET text = replace(text, 'ada', 'bob') WHERE chain = 'demo' AND seq = 4",
@@ -138,14 +146,25 @@ async fn whatever_is_changed_in_the_trail_is_found() {
         ),
         ("UPDATE audit.entry SET chain = 'other' WHERE chain = '*'", "entry 1 is not as it was written"),
     ];
-    let restored = "DELETE FROM audit.entry; INSERT INTO audit.entry SELECT * FROM public.kept";
     for (change, finding) in cases {
         admin.batch_execute(change).await.expect("changes");
         let (is_whole, said) = verified(&world, None).await;
         assert!(!is_whole && said.contains(finding), "{change}: {said}");
-        admin.batch_execute(restored).await.expect("restores");
+        admin.batch_execute(RESTORED).await.expect("restores");
     }
-    // What is cut off at the end, only who noted it misses.
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_cut_off_at_the_end_and_a_chain_begun_anew_are_found_by_the_heads_that_were_noted() {
+    let world = World::start().await;
+    let vault = vault(&world, &world.database.vault_keeper);
+    record(&vault, 10).await;
+    vault.record(&mut Entries::new(Chain::Installation, &[entry(1)])).await.expect("recorded");
+    let (_, heads, _) = operate(&world, &["audit", "heads"]).await;
+    let noted = world.folder().join("heads");
+    std::fs::write(&noted, &heads).expect("writes");
+    assert!(verified(&world, Some(&noted)).await.0);
+    let admin = copied(&world).await;
     for (change, finding) in [
         ("DELETE FROM audit.entry WHERE chain = 'demo' AND seq > 7", "entries up to 10 were noted"),
         ("DELETE FROM audit.entry WHERE chain = '*'", "entries up to 1 were noted"),
@@ -154,13 +173,11 @@ async fn whatever_is_changed_in_the_trail_is_found() {
         assert!(verified(&world, None).await.0);
         let (is_whole, said) = verified(&world, Some(&noted)).await;
         assert!(!is_whole && said.contains(finding), "{said}");
-        admin.batch_execute(restored).await.expect("restores");
+        admin.batch_execute(RESTORED).await.expect("restores");
     }
     // A chain that was begun anew is whole in itself.
     admin.batch_execute("DELETE FROM audit.entry").await.expect("changes");
-    for number in 1..=6 {
-        vault.record(&mut Entries::new(chain(), &[entry(number), entry(number)])).await.expect("recorded");
-    }
+    record(&vault, 12).await;
     assert!(verified(&world, None).await.0);
     let (is_whole, said) = verified(&world, Some(&noted)).await;
     assert!(!is_whole && said.contains("entry 10 is another one than the noted head says"), "{said}");

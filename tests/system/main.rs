@@ -1,6 +1,7 @@
 //! The whole system, on servers started privately for these tests: one nats-server and two databases each.
 
 mod access;
+mod api_keys;
 mod appender;
 mod audit;
 mod bad_input;

@@ -1,5 +1,6 @@
 //! The HTTP door: the write endpoints of the sources, each under its unversioned and its `/api/v1` path.
 
+mod api_keys;
 mod commands;
 mod descriptions;
 mod events;
@@ -15,7 +16,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts as _, Request as HttpRequest};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use proto::{Command, Reply};
@@ -24,6 +25,7 @@ use runtime::body;
 use runtime::problem::Problem;
 use runtime::tenant::{RequestTenant, Tenant};
 use tokio::sync::Semaphore;
+use vault::Vault;
 
 use super::intake::put;
 use super::{MAX_IN_FLIGHT, decode};
@@ -43,6 +45,7 @@ const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token
 struct Door {
     client: Client,
     executor: Arc<Executor>,
+    vault: Vault,
     verdicts: Verdicts,
     in_flight: Arc<Semaphore>,
     asyncapi: Arc<str>,
@@ -54,17 +57,20 @@ struct Door {
 pub(crate) fn router(
     client: Client,
     executor: Arc<Executor>,
+    vault: Vault,
     verdicts: Verdicts,
     gatekeeper: &Gatekeeper,
     require_if_match: bool,
 ) -> Router {
     let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
     let asyncapi = asyncapi::document().to_string().into();
-    let door = Door { client, executor, verdicts, in_flight, asyncapi, require_if_match };
+    let door = Door { client, executor, vault, verdicts, in_flight, asyncapi, require_if_match };
     let versioned = Router::new()
         .route("/tenants", post(tenants::provision).guarded(gatekeeper, Scope::TenantAdmin))
         .route("/tenants/{tenant}/suspend", post(tenants::suspend).guarded(gatekeeper, Scope::TenantAdmin))
         .route("/tenants/{tenant}/resume", post(tenants::resume).guarded(gatekeeper, Scope::TenantAdmin))
+        .route("/api-keys", get(api_keys::list).post(api_keys::issue).guarded(gatekeeper, Scope::ApiKeyAdmin))
+        .route("/api-keys/{key_id}", delete(api_keys::revoke).guarded(gatekeeper, Scope::ApiKeyAdmin))
         .route("/users", post(guests::register).guarded(gatekeeper, Scope::GuestWrite))
         .route("/event", post(events::record).guarded(gatekeeper, Scope::InteractionWrite))
         .route(

@@ -7,7 +7,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::MethodRouter;
 
-use super::{Auth, AuthSettings, IssuersError, Scope};
+use super::{ApiKeys, Auth, AuthSettings, IssuersError, Scope};
 use crate::limits::{Allowance, LimitSettings, Limits};
 use crate::problem::Problem;
 use crate::tenant;
@@ -20,8 +20,8 @@ pub struct Gatekeeper {
 }
 
 impl Gatekeeper {
-    pub fn new(auth: &AuthSettings, limits: LimitSettings) -> Result<Self, IssuersError> {
-        Ok(Self { auth: Auth::new(auth)?, limits: Arc::new(Limits::new(limits)) })
+    pub fn new(auth: &AuthSettings, api_keys: Arc<dyn ApiKeys>, limits: LimitSettings) -> Result<Self, IssuersError> {
+        Ok(Self { auth: Auth::new(auth, api_keys)?, limits: Arc::new(Limits::new(limits)) })
     }
 }
 

@@ -34,6 +34,12 @@ pub(super) enum Actor {
     Service {
         service_id: String,
     },
+    /// A program with a key; rotated, the keys are two and the program one.
+    ApiKey {
+        tenant: Tenant,
+        name: String,
+        key_id: String,
+    },
     /// Authentication is off.
     Anyone,
 }
@@ -44,6 +50,10 @@ pub enum Identity<'a> {
     Service {
         issuer: &'a str,
         service_id: &'a str,
+    },
+    ApiKey {
+        name: &'a str,
+        key_id: &'a str,
     },
     /// The subject is personal data.
     Person {
@@ -101,6 +111,7 @@ impl Principal {
         match actor {
             Actor::Service { service_id } => Identity::Service { issuer, service_id },
             Actor::Person { subject, .. } => Identity::Person { issuer, subject, is_guest: own.is_some() },
+            Actor::ApiKey { name, key_id, .. } => Identity::ApiKey { name, key_id },
             Actor::Anyone => Identity::Anyone,
         }
     }
@@ -108,7 +119,12 @@ impl Principal {
     /// The same for every token of one caller, and of no other's but by chance.
     pub(crate) fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (&self.0.issuer, &self.0.actor).hash(&mut hasher);
+        match &self.0.actor {
+            Actor::ApiKey { tenant, name, .. } => (tenant, name).hash(&mut hasher),
+            actor @ (Actor::Person { .. } | Actor::Service { .. } | Actor::Anyone) => {
+                (&self.0.issuer, actor).hash(&mut hasher);
+            }
+        }
         hasher.finish()
     }
 

@@ -19,10 +19,12 @@ pub enum Scope {
     InteractionWrite,
     /// Making tenants exist, suspending and resuming them.
     TenantAdmin,
+    /// Issuing and revoking API keys, as far as they may do no more than whoever issues them.
+    ApiKeyAdmin,
 }
 
 impl Scope {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ProfileRead,
         Self::InteractionRead,
         Self::SummaryRead,
@@ -30,7 +32,13 @@ impl Scope {
         Self::GuestWrite,
         Self::InteractionWrite,
         Self::TenantAdmin,
+        Self::ApiKeyAdmin,
     ];
+
+    /// The scope of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.name() == name)
+    }
 
     /// As it stands in tokens.
     pub fn name(self) -> &'static str {
@@ -42,6 +50,7 @@ impl Scope {
             Self::GuestWrite => "guest:write",
             Self::InteractionWrite => "interaction:write",
             Self::TenantAdmin => "tenant:admin",
+            Self::ApiKeyAdmin => "api_key:admin",
         }
     }
 
@@ -54,6 +63,7 @@ impl Scope {
             Self::GuestWrite => 1 << 4,
             Self::InteractionWrite => 1 << 5,
             Self::TenantAdmin => 1 << 6,
+            Self::ApiKeyAdmin => 1 << 7,
         }
     }
 }
@@ -89,6 +99,17 @@ impl Role {
         }
     }
 
+    /// The role of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
+    /// What it stands for, one by one.
+    pub fn all_scopes(self) -> impl Iterator<Item = Scope> {
+        let scopes = self.scopes();
+        Scope::ALL.into_iter().filter(move |scope| scopes.contain(*scope))
+    }
+
     pub(super) fn scopes(self) -> Scopes {
         match self {
             Self::Guest => {
@@ -115,8 +136,7 @@ impl Scopes {
     /// Those of a token's `scope`: names between blanks. Unknown ones are other services'.
     pub(super) fn named(text: &str) -> Self {
         let known = text.split_ascii_whitespace();
-        let known: Vec<Scope> =
-            known.filter_map(|name| Scope::ALL.into_iter().find(|scope| scope.name() == name)).collect();
+        let known: Vec<Scope> = known.filter_map(Scope::named).collect();
         Self::of(&known)
     }
 
@@ -145,7 +165,9 @@ mod tests {
     #[test]
     fn only_an_admin_governs_tenants_and_a_guest_sees_no_figures_over_others() {
         for role in Role::ALL {
-            assert_eq!(role.scopes().contain(Scope::TenantAdmin), role == Role::Admin);
+            for scope in [Scope::TenantAdmin, Scope::ApiKeyAdmin] {
+                assert_eq!(role.scopes().contain(scope), role == Role::Admin);
+            }
         }
         // How a command ended tells whose it was, and an id of a command can be guessed.
         for scope in [Scope::SummaryRead, Scope::CommandRead] {

@@ -1,9 +1,10 @@
-//! The vault: what no log holds. Guests' keys, the register of their identifiers, what the keys are for, sealing, and the audit
-//! trail.
+//! The vault: what no log holds. Guests' keys, the register of their identifiers, what the keys are for, sealing; API keys,
+//! and the audit trail.
 //!
 //! It is a Postgres database of its own. Keys leave it only unwrapped in memory, and are wiped when dropped.
 
 mod aead;
+mod api_keys;
 pub mod audit;
 mod claim;
 mod group;
@@ -18,6 +19,7 @@ mod tenant_secret;
 mod vault;
 mod wire;
 
+pub use api_keys::{ApiKeyInfo, IssuedApiKey, NewApiKey};
 pub use guest_keys::GuestKeys;
 pub use kek::{Kek, KekError};
 pub use migrate::{Role, migrate};

@@ -47,6 +47,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/api/v1/topics/jazz/summary", Scope::SummaryRead, false),
         Route::get("/commands/known", Scope::CommandRead, false),
         Route::get("/api/v1/commands/known", Scope::CommandRead, false),
+        Route::get("/api-keys", Scope::ApiKeyAdmin, false),
+        Route::get("/api/v1/api-keys", Scope::ApiKeyAdmin, false),
         Route::post("/guests/{guest}/interactions", Scope::InteractionWrite).about_a_guest(RECORD),
         Route::post("/api/v1/guests/{guest}/interactions", Scope::InteractionWrite).about_a_guest(RECORD),
         Route::post("/event", Scope::InteractionWrite).about_a_guest(EVENT),

@@ -1,12 +1,15 @@
 //! An issuer of tokens with keys of its own, made for one test.
 
+use std::sync::Arc;
+
 use data_encoding::BASE64URL_NOPAD;
+use futures_util::future::BoxFuture;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::super::{Auth, AuthSettings};
+use super::super::{ApiKeys, Auth, AuthSettings, KeptKey, KeysAway};
 
 pub(super) const ISSUER: &str = "https://issuer.example";
 pub(super) const AUDIENCE: &str = "keepsake";
@@ -57,7 +60,7 @@ impl Issuer {
 
     pub(super) fn auth(&self) -> Auth {
         let issuers_file = Some(self.folder.path().join("issuers.json"));
-        Auth::new(&AuthSettings { issuers_file, is_production: true }).unwrap()
+        Auth::new(&AuthSettings { issuers_file, is_production: true }, Arc::new(NoKeys)).unwrap()
     }
 
     pub(super) fn ed25519(&self, claims: &Value) -> String {
@@ -74,6 +77,15 @@ impl Issuer {
         let header = encode(br#"{"alg":"ES256","kid":"es"}"#);
         let signed = format!("{header}.{}", encode(claims.to_string().as_bytes()));
         format!("{signed}.{}", encode(self.es256.sign(&self.random, signed.as_bytes()).unwrap().as_ref()))
+    }
+}
+
+/// Here, nobody has an API key.
+struct NoKeys;
+
+impl ApiKeys for NoKeys {
+    fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<KeptKey>, KeysAway>> {
+        Box::pin(async { Ok(None) })
     }
 }
 

@@ -18,9 +18,9 @@ const PSEUDONYM_BYTES: usize = 16;
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Actor {
-    /// `service`, `person`, `guest`, `nats`, `operator` or `anyone`.
+    /// `service`, `api_key`, `person`, `guest`, `nats`, `operator` or `anyone`.
     pub kind: Cow<'static, str>,
-    /// A service's id, a pseudonym of a person or a guest, an operator's login; empty of the others.
+    /// A service's id, a key's name and id, a pseudonym of a person or a guest, an operator's login; empty of the others.
     pub id: String,
     /// Whose word it is that it was them.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -119,6 +119,7 @@ impl Vault {
                 let kind = if is_guest { "guest" } else { "person" };
                 (kind, self.pseudonym(issuer, subject), issuer.to_owned())
             }
+            Identity::ApiKey { name, key_id } => ("api_key", format!("{name}/{key_id}"), String::new()),
             Identity::Anyone => ("anyone", String::new(), String::new()),
         };
         Actor { kind: Cow::Borrowed(kind), id, issuer }
