@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, bail};
 use axum::http::Method;
 use bytes::Bytes;
-use chrono::{SecondsFormat, TimeDelta};
+use chrono::{DateTime, SecondsFormat, TimeDelta};
 use clap::{Args, Subcommand};
 use runtime::auth::{Role, Scope};
 use runtime::clock;
@@ -27,7 +27,7 @@ const OVER: Style = AnsiColor::BrightBlack.on_default();
 ///
 /// A key is a bearer credential like a token, for programs that get no tokens from an issuer: `Authorization: Bearer ksk_…`. Two keys
 /// of one name may be active at a time, so that a key is replaced without a gap: issue another, hand it out, revoke the first. It takes the
-/// scope api_key:admin, and a key can do no more than whoever issues it.
+/// scope `api_key:admin`, and a key can do no more than whoever issues it.
 #[derive(Args, Debug)]
 pub struct ApiKeysArgs {
     #[command(subcommand)]
@@ -59,7 +59,7 @@ enum Action {
         #[arg(long, value_parser = clap::value_parser!(i64).range(1..=36_500))]
         days: Option<i64>,
     },
-    /// Every key there was: id, name, state, what it may do
+    /// Keys that are active, and those that were: id, name, state, what they may do
     List,
     /// Ends a key for good, within ten seconds everywhere
     Revoke {
@@ -81,7 +81,8 @@ struct Listed {
 
 #[derive(Deserialize)]
 struct Key {
-    key_id: String,
+    #[serde(rename = "key_id")]
+    id: String,
     name: String,
     scopes: Vec<String>,
     issued_at: String,
@@ -118,13 +119,15 @@ pub async fn run(args: &ApiKeysArgs) -> anyhow::Result<()> {
 }
 
 fn print(key: &Key) {
-    let Key { key_id, name, scopes, issued_at, expires_at, revoked_at } = key;
+    let Key { id, name, scopes, issued_at, expires_at, revoked_at } = key;
+    let is_over = |at: &String| DateTime::parse_from_rfc3339(at).is_ok_and(|at| at <= clock::now());
     let (style, state) = match (revoked_at, expires_at) {
         (Some(at), _) => (OVER, format!("ended {at}")),
+        (None, Some(at)) if is_over(at) => (OVER, format!("expired {at}")),
         (None, Some(at)) => (ACTIVE, format!("until {at}")),
         (None, None) => (ACTIVE, "active".to_owned()),
     };
-    anstream::println!("{key_id}  {name}  issued {issued_at}  {style}{state}{style:#}  {}", scopes.join(" "));
+    anstream::println!("{id}  {name}  issued {issued_at}  {style}{state}{style:#}  {}", scopes.join(" "));
 }
 
 async fn ask(args: &ApiKeysArgs, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Bytes> {

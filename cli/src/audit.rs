@@ -19,6 +19,8 @@ use crate::progress::Progress;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Of one chain.
+const MOST_PRINTED: usize = 20;
 const DIM: Style = AnsiColor::BrightBlack.on_default();
 
 /// Shows who did what, and proves that the record of it is whole.
@@ -123,7 +125,8 @@ async fn list(vault: &Vault, which: &Which, json: bool) -> anyhow::Result<ExitCo
     let person = which.issuer.as_ref().zip(which.subject.as_ref());
     let person = person.map(|(issuer, subject)| vault.pseudonym(issuer, subject));
     let (mut shown, mut unreadable) = (0_u64, 0_u64);
-    for chain in vault.audit_chains().await?.into_keys() {
+    let (chains, _) = vault.audit_chains().await?;
+    for chain in chains.into_keys() {
         if which.tenant.as_ref().is_some_and(|tenant| tenant != chain.as_str()) {
             continue;
         }
@@ -173,27 +176,34 @@ fn print_json(chain: &Chain, seq: i64, text: &str) {
 
 async fn verify(vault: &Vault, noted: Option<&Path>) -> anyhow::Result<ExitCode> {
     let noted = noted.map(heads::read).transpose()?.unwrap_or_default();
-    let mut chains = vault.audit_chains().await?;
+    let (mut chains, strange) = vault.audit_chains().await?;
     // Of a chain that is gone altogether only the note tells.
     for chain in noted.keys() {
         chains.entry(chain.clone()).or_insert(0);
     }
-    let entries: i64 = chains.values().sum();
-    let all = u64::try_from(entries)?;
+    let all: u64 = chains.values().map(|last| u64::try_from(*last).unwrap_or_default()).fold(0, u64::saturating_add);
     let progress = Progress::start("entries", 0, all);
-    let (mut broken, mut before) = (Vec::new(), 0);
+    let (mut checked, mut is_whole) = (0, strange.is_empty());
+    for name in strange {
+        anstream::println!("{BAD}BROKEN{BAD:#}  {name:?}  nobody of ours writes a chain of this name");
+    }
     for chain in chains.keys() {
-        match check(vault, chain, noted.get(chain).copied(), &progress, (&mut before, all)).await? {
-            Ok(entries) => anstream::println!("{GOOD}whole{GOOD:#}   {chain}  {entries} entries"),
-            Err(found) => broken.push((chain, found)),
+        let before = checked;
+        let broken = check(vault, chain, noted.get(chain).copied(), &progress, (&mut checked, all)).await?;
+        if broken.is_empty() {
+            anstream::println!("{GOOD}whole{GOOD:#}   {chain}  {} entries", checked - before);
+        }
+        is_whole &= broken.is_empty();
+        for found in broken.iter().take(MOST_PRINTED) {
+            anstream::println!("{BAD}BROKEN{BAD:#}  {chain}  {found}");
+        }
+        if broken.len() > MOST_PRINTED {
+            anstream::println!("{BAD}BROKEN{BAD:#}  {chain}  and {} more", broken.len() - MOST_PRINTED);
         }
     }
     let took = progress.finish();
-    for (chain, found) in &broken {
-        anstream::println!("{BAD}BROKEN{BAD:#}  {chain}  {found}");
-    }
-    anstream::eprintln!("{} chains, {entries} entries, {:.1} s", chains.len(), took.as_secs_f64());
-    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    anstream::eprintln!("{} chains, {checked} entries, {:.1} s", chains.len(), took.as_secs_f64());
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn check(
@@ -201,17 +211,14 @@ async fn check(
     chain: &Chain,
     noted: Option<Head>,
     progress: &Progress,
-    (before, all): (&mut u64, u64),
-) -> anyhow::Result<Result<i64, Broken>> {
-    let mut check = Check::new(vault, chain.clone(), noted);
-    loop {
-        match check.page().await? {
-            Err(broken) => return Ok(Err(broken)),
-            Ok(page) if page.is_empty() => return Ok(Ok(check.checked())),
-            Ok(page) => {
-                *before += page.len() as u64;
-                progress.at(*before, all, "hashing");
-            }
-        }
+    (checked, all): (&mut u64, u64),
+) -> anyhow::Result<Vec<Broken>> {
+    let (mut check, mut broken) = (Check::new(vault, chain.clone(), noted), Vec::new());
+    while let Some((entries, found)) = check.page().await? {
+        broken.extend(found);
+        *checked += entries;
+        progress.at(*checked, all, "hashing");
     }
+    broken.extend(check.end());
+    Ok(broken)
 }

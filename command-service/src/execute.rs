@@ -8,11 +8,11 @@ use event_log::durability::DurabilityProof;
 use proto::identifier::Identifier;
 use proto::subject::{LogSubject, Owner, Tenant};
 use proto::{Command, Commit, EventId, Reply};
-use runtime::auth::Principal;
 use runtime::clock;
+use runtime::limits::Limits;
 use vault::Vault;
-use vault::audit::{Act, Actor, Chain, Entries, Entry};
 
+use crate::acts::Acts;
 use crate::appender::Appended;
 use crate::commit::{self, Draft, Request, Resolved};
 use crate::error::Fault;
@@ -32,6 +32,7 @@ pub(crate) struct Executor {
     durability: DurabilityProof,
     queue: Arc<TurnQueue<LogSubject>>,
     tenants: Tenants,
+    pub(crate) acts: Acts,
 }
 
 /// How far a command has come.
@@ -71,8 +72,9 @@ impl Ours {
 }
 
 impl Executor {
-    pub(crate) fn new(store: EventStore, vault: Vault, durability: DurabilityProof) -> Self {
-        Self { store, vault, durability, queue: TurnQueue::new(), tenants: Tenants::default() }
+    pub(crate) fn new(store: EventStore, vault: Vault, durability: DurabilityProof, limits: Arc<Limits>) -> Self {
+        let (tenants, acts) = (Tenants::new(limits), Acts::new(vault.clone()));
+        Self { store, vault, durability, queue: TurnQueue::new(), tenants, acts }
     }
 
     /// Carries the command out, once however often it is sent.
@@ -91,17 +93,10 @@ impl Executor {
         self.store.require_complete_vault().await
     }
 
-    /// Who somebody is, as it stands in commits.
-    pub(crate) fn actor(&self, principal: &Principal) -> Actor {
-        self.vault.actor(principal)
-    }
-
     async fn carry_out(&self, request: &Request) -> Result<Reply, Fault> {
         self.durability.level().await?;
         self.require_tenant(request).await?;
-        if let Command::Tenant(_) = request.command {
-            Box::pin(self.record(request)).await?;
-        }
+        Box::pin(self.acts.record(request)).await?;
         if target::may_be_new(&request.command) {
             Box::pin(self.store.require_complete_vault()).await?;
         }
@@ -143,15 +138,6 @@ impl Executor {
     /// Whether a tenant is provisioned, and not suspended.
     pub(crate) async fn require_active(&self, tenant: &Tenant) -> Result<(), Fault> {
         self.tenants.require(&self.store, &self.queue, tenant).await
-    }
-
-    /// Has it on record that somebody asks for it, be it refused afterwards: unrecorded, it is not done.
-    async fn record(&self, request: &Request) -> Result<(), Fault> {
-        let (facet, command) = request.command.name();
-        let entry = Entry::now(request.sender.clone(), Act::command(facet, command));
-        let entry = Entry { detail: format!("command {}", request.id), ..entry };
-        let mut entries = Entries::new(Chain::Tenant(request.tenant.clone()), &[entry]);
-        Ok(self.vault.record(&mut entries).await?)
     }
 
     /// Whether a guest speaks for itself.

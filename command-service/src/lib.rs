@@ -3,6 +3,7 @@
 //! A command enters through a door (`ingress`), finds its owner and is decided in `execute`, and its events are appended
 //! by the `event_store`, guarded by the owner's last position.
 
+mod acts;
 pub mod appender;
 mod asyncapi;
 mod atomic_batch;
@@ -65,9 +66,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let canary = Canary::new(appender.clone());
     let command_log = CommandLog::connect(&config.database_url, &log.log_id)?;
     let store = EventStore::new(log_client.clone(), vault.clone(), command_log, appender, config.cache_bytes);
-    let executor = Arc::new(Executor::new(store, vault.clone(), durability.clone()));
-
     let gatekeeper = Gatekeeper::new(&config.auth, Arc::new(vault.clone()), config.limits)?;
+    let executor = Arc::new(Executor::new(store, vault.clone(), durability.clone(), gatekeeper.limits()));
+
     let stop = CancellationToken::new();
     let listener = serve::bind(config.http_address).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use domain::tenant::Rejection;
 use event_log::LogError;
 use proto::subject::{LogSubject, Owner, Tenant};
+use runtime::limits::Limits;
 use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 
@@ -23,8 +24,11 @@ const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The tenants seen provisioned so far; bounded by the tenants there are.
-#[derive(Default)]
-pub(crate) struct Tenants(RwLock<HashMap<Tenant, Known>>);
+pub(crate) struct Tenants {
+    known: RwLock<HashMap<Tenant, Known>>,
+    /// Held to what the settings of each say.
+    limits: Arc<Limits>,
+}
 
 /// What the log's leader said of a tenant.
 struct Known {
@@ -60,6 +64,10 @@ impl Known {
 }
 
 impl Tenants {
+    pub(crate) fn new(limits: Arc<Limits>) -> Self {
+        Self { known: RwLock::default(), limits }
+    }
+
     /// Whether commands of the tenant are taken.
     pub(crate) async fn require(
         &self,
@@ -81,11 +89,11 @@ impl Tenants {
     /// Has the next command ask the log. Called in the turn of the tenant's own subject, as [`Self::ask`] is: no older answer is
     /// noted after it.
     pub(crate) fn forget(&self, tenant: &Tenant) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(tenant);
     }
 
     fn standing(&self, tenant: &Tenant, now: Instant) -> Standing {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.get(tenant).map_or(Standing::Unknown, |known| known.standing(now))
     }
 
@@ -111,28 +119,34 @@ impl Tenants {
         if !state.is_provisioned() {
             return Ok(Standing::Unknown);
         }
+        self.limits.agree(tenant, state.requests_per_s());
         Ok(self.note(tenant, Known { suspended: state.is_suspended(), asked_at, asking: AtomicBool::new(false) }))
     }
 
     /// What somebody was told who asked while this one waited for its turn.
     fn asked_lately(&self, tenant: &Tenant, now: Instant) -> Option<Standing> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.get(tenant).filter(|known| known.age(now) < ASKED_AGAIN_AFTER).map(Known::word)
     }
 
     fn note(&self, tenant: &Tenant, known: Known) -> Standing {
         let standing = known.word();
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone(), known);
+        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone(), known);
         standing
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
+    use runtime::limits::LimitSettings;
+
     use super::*;
 
     fn tenants(tenant: &Tenant, suspended: bool, asked_at: Instant) -> Tenants {
-        let tenants = Tenants::default();
+        let one = NonZeroU32::MIN;
+        let tenants = Tenants::new(Arc::new(Limits::new(LimitSettings { tenant: one, principal: one, guest: one })));
         tenants.note(tenant, Known { suspended, asked_at, asking: AtomicBool::new(false) });
         tenants
     }

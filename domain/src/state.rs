@@ -55,7 +55,7 @@ mod properties {
     use proto::guest::RegisterGuest;
     use proto::interactions::RecordInteraction;
     use proto::tenant::command::Kind as TenantCommand;
-    use proto::tenant::{ProvisionTenant, ResumeTenant, SuspendTenant};
+    use proto::tenant::{ConfigureTenant, ProvisionTenant, ResumeTenant, SuspendTenant};
 
     use super::*;
     use crate::given::NOW;
@@ -72,7 +72,9 @@ mod properties {
         let provision = text().prop_map(|name| Command::Tenant(TenantCommand::Provision(ProvisionTenant { name })));
         let suspend = text().prop_map(|reason| Command::Tenant(TenantCommand::Suspend(SuspendTenant { reason })));
         let resume = Just(Command::Tenant(TenantCommand::Resume(ResumeTenant {})));
-        prop_oneof![register, record, provision, suspend, resume]
+        let configure = (0_u32..3)
+            .prop_map(|requests_per_s| Command::Tenant(TenantCommand::Configure(ConfigureTenant { requests_per_s })));
+        prop_oneof![register, record, provision, suspend, resume, configure]
     }
 
     fn run(commands: &[Command]) -> (State, Vec<Event>) {

@@ -2,7 +2,10 @@
 
 use proto::tenant::command::Kind as Command;
 use proto::tenant::event::Kind as Event;
-use proto::tenant::{ProvisionTenant, SuspendTenant, TenantProvisioned, TenantResumed, TenantSuspended};
+use proto::tenant::{
+    ConfigureTenant, ProvisionTenant, SuspendTenant, TenantConfigured, TenantProvisioned, TenantResumed,
+    TenantSuspended,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::values::{Invalid, text, word};
@@ -10,11 +13,16 @@ use crate::values::{Invalid, text, word};
 /// Longest reason of a suspension, in bytes: a word for programs, and no room for a story about somebody.
 const MAX_REASON_BYTES: usize = 64;
 
+/// More than any process answers.
+const MAX_REQUESTS_PER_S: u32 = 1_000_000;
+
 /// What is known of a tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
     name: Option<String>,
     suspended: bool,
+    /// 0 when none was agreed.
+    requests_per_s: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +45,11 @@ impl Tenant {
         self.suspended
     }
 
+    /// Requests a second over HTTP that were agreed for one process; 0 when none were.
+    pub fn requests_per_s(&self) -> u32 {
+        self.requests_per_s
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.name.as_ref().map_or(0, String::len)
     }
@@ -46,6 +59,7 @@ impl Tenant {
             Event::TenantProvisioned(TenantProvisioned { name }) => self.name = Some(name.clone()),
             Event::TenantSuspended(_) => self.suspended = true,
             Event::TenantResumed(_) => self.suspended = false,
+            Event::TenantConfigured(TenantConfigured { requests_per_s }) => self.requests_per_s = *requests_per_s,
         }
     }
 }
@@ -55,6 +69,7 @@ pub(crate) fn decide(tenant: &Tenant, command: &Command) -> Result<Vec<Event>, c
         Command::Provision(command) => provision(tenant, command),
         Command::Suspend(command) => suspend(tenant, command),
         Command::Resume(_) => resume(tenant),
+        Command::Configure(ConfigureTenant { requests_per_s }) => configure(tenant, *requests_per_s),
     }
 }
 
@@ -90,6 +105,21 @@ fn resume(tenant: &Tenant) -> Result<Vec<Event>, crate::Rejection> {
     Ok(if tenant.suspended { vec![Event::TenantResumed(TenantResumed {})] } else { Vec::new() })
 }
 
+fn configure(tenant: &Tenant, requests_per_s: u32) -> Result<Vec<Event>, crate::Rejection> {
+    if requests_per_s > MAX_REQUESTS_PER_S {
+        let detail = format!("takes a number up to {MAX_REQUESTS_PER_S}");
+        return Err(Invalid { field: "requests_per_s", code: "number_out_of_range", detail }.into());
+    }
+    if !tenant.is_provisioned() {
+        return Err(Rejection::NotProvisioned.into());
+    }
+    if tenant.suspended {
+        return Err(Rejection::Suspended.into());
+    }
+    let configured = || Event::TenantConfigured(TenantConfigured { requests_per_s });
+    Ok(if tenant.requests_per_s == requests_per_s { Vec::new() } else { vec![configured()] })
+}
+
 #[cfg(test)]
 mod specs {
     use proto::tenant::ResumeTenant;
@@ -120,6 +150,30 @@ mod specs {
 
     fn resumed() -> Event {
         Event::Tenant(super::Event::TenantResumed(TenantResumed {}))
+    }
+
+    fn configure(requests_per_s: u32) -> Command {
+        Command::Tenant(super::Command::Configure(ConfigureTenant { requests_per_s }))
+    }
+
+    fn configured(requests_per_s: u32) -> Event {
+        Event::Tenant(super::Event::TenantConfigured(TenantConfigured { requests_per_s }))
+    }
+
+    #[test]
+    fn settings_are_given_changed_and_taken_back() {
+        let shop = || provisioned("Music shop");
+        given([shop()]).when(configure(100)).then([configured(100)]);
+        given([shop(), configured(100)]).when(configure(100)).then([]);
+        given([shop(), configured(100)]).when(configure(0)).then([configured(0)]);
+        given([shop()]).when(configure(0)).then([]);
+    }
+
+    #[test]
+    fn settings_have_bounds_and_need_an_active_tenant() {
+        given([provisioned("Music shop")]).when(configure(1_000_001)).refused("number_out_of_range");
+        given([]).when(configure(100)).refused("tenant_unknown");
+        given([provisioned("Music shop"), suspended("abuse")]).when(configure(100)).refused("tenant_suspended");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use proto::interactions::InteractionRecorded;
 use proto::interactions::event::Kind as InteractionEvent;
 use proto::subject::{LogSubject, Owner};
 use proto::tenant::event::Kind as TenantEvent;
-use proto::tenant::{TenantProvisioned, TenantResumed, TenantSuspended};
+use proto::tenant::{TenantConfigured, TenantProvisioned, TenantResumed, TenantSuspended};
 use vault::OpenedEvent;
 
 use crate::error::Unfoldable;
@@ -52,6 +52,11 @@ pub(crate) fn suspended(position: i64, reason: &str) -> Opened {
 
 pub(crate) fn resumed(position: i64) -> Opened {
     commit(position, Owner::tenant(), Event::Tenant(TenantEvent::TenantResumed(TenantResumed {})))
+}
+
+pub(crate) fn configured(position: i64, requests_per_s: u32) -> Opened {
+    let event = TenantEvent::TenantConfigured(TenantConfigured { requests_per_s });
+    commit(position, Owner::tenant(), Event::Tenant(event))
 }
 
 pub(crate) fn registered(position: i64, guest: Owner, attributes: &str) -> Opened {

@@ -10,6 +10,8 @@ pub const TRACEPARENT: &str = "traceparent";
 pub const CONTENT_TYPE: &str = "Content-Type";
 /// How long the sender waits for its answer: a command that was not begun by then is not begun any more.
 pub const TIMEOUT_MS: &str = "Keepsake-Timeout-Ms";
+/// On a durable command that came over HTTP: who sent it, signed by command-service; anybody else's word is left aside.
+pub const SENDER: &str = "Keepsake-Sender";
 /// On a dead letter: the subject the command was sent to.
 pub const SENT_TO: &str = "Keepsake-Sent-To";
 /// On a dead letter: stable code of the reason.

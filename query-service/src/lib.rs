@@ -50,7 +50,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let audit = Trail::new(vault.clone());
     let service = Service {
         cursors: Cursors::new(&vault.derive(page::KEY_PURPOSE)),
-        reader: Reader::new(pool, vault, audit.clone(), stop.clone()),
+        reader: Reader::new(pool, vault, audit.clone(), gatekeeper.limits(), stop.clone()),
         commands: CommandService::new(config.command_url),
     };
     let listener = bind(config.http_address).await?;

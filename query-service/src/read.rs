@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use deadpool_postgres::Pool;
 use proto::identifier::GuestRef;
 use runtime::auth::Principal;
+use runtime::limits::Limits;
 use runtime::problem::Problem;
 use runtime::tenant::{RequestTenant, Tenant};
 use tokio_util::sync::CancellationToken;
@@ -53,13 +54,14 @@ pub(crate) struct Reader {
     pool: Pool,
     vault: Vault,
     audit: Trail,
+    limits: Arc<Limits>,
     freshness: Arc<Freshness>,
     tasks: TaskTracker,
 }
 
 impl Reader {
-    pub(crate) fn new(pool: Pool, vault: Vault, audit: Trail, stop: CancellationToken) -> Self {
-        Self { pool, vault, audit, freshness: Arc::new(Freshness::new(stop)), tasks: TaskTracker::new() }
+    pub(crate) fn new(pool: Pool, vault: Vault, audit: Trail, limits: Arc<Limits>, stop: CancellationToken) -> Self {
+        Self { pool, vault, audit, limits, freshness: Arc::new(Freshness::new(stop)), tasks: TaskTracker::new() }
     }
 
     /// Reads `queries`, which see what is in `reach`, once that is as far as the caller asked for.
@@ -85,6 +87,7 @@ impl Reader {
         loop {
             self.freshness.wait(&reach, patience).await?;
             let snapshot = snapshot::take(&self.pool, &scope.tenant, &reach, queries).await?;
+            self.limits.agree(&scope.tenant, snapshot.requests_per_s);
             if snapshot.as_of >= patience.position {
                 let snapshot = reach.unless_parked(snapshot, patience.position)?;
                 if snapshot.suspended {

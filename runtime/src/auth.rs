@@ -29,6 +29,7 @@ pub use settings::AuthSettings;
 
 use crate::clock;
 use crate::problem::Problem;
+use api_key::KeyRing;
 use claims::{Claims, Expected, Refused};
 use issuers::{Issuer, Issuers};
 use jws::Jws;
@@ -39,8 +40,6 @@ const SCHEME: &str = "bearer";
 const MOST_VERIFIED: usize = 10_000;
 /// For so long: a key that is withdrawn ends its tokens.
 const VERIFIED_FOR: Duration = Duration::from_mins(1);
-/// The same of API keys, which are revoked because somebody has them who should not.
-const FOUND_FOR: Duration = Duration::from_secs(10);
 
 /// Knows whose credentials are good. Cheap to clone.
 #[derive(Clone)]
@@ -48,20 +47,16 @@ struct Auth(Option<Arc<Trusted>>);
 
 struct Trusted {
     issuers: Issuers,
-    api_keys: Arc<dyn ApiKeys>,
-    /// By the digest of the credential.
+    api_keys: KeyRing,
+    /// By the digest of the token.
     verified: Cache<[u8; 32], Verified>,
 }
-
-/// Whose a credential is, when it ends, and for how long it may be gone by without another look.
-type Good = (Principal, i64, Duration);
 
 #[derive(Clone)]
 struct Verified {
     principal: Principal,
     expires_at: i64,
-    /// Until it is looked at again.
-    good_until: Instant,
+    at: Instant,
 }
 
 impl Auth {
@@ -71,14 +66,18 @@ impl Auth {
             return Ok(Self(None));
         };
         let issuers = Issuers::read(file, settings.is_production)?;
-        Ok(Self(Some(Arc::new(Trusted { issuers, api_keys, verified: Cache::new(MOST_VERIFIED) }))))
+        let (api_keys, verified) = (KeyRing::new(api_keys), Cache::new(MOST_VERIFIED));
+        Ok(Self(Some(Arc::new(Trusted { issuers, api_keys, verified }))))
     }
 
     /// Who sends a request with these headers.
     async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
-        match &self.0 {
-            Some(trusted) => trusted.principal(bearer(headers)?).await,
-            None => Ok(Principal::anyone()),
+        let Some(trusted) = &self.0 else { return Ok(Principal::anyone()) };
+        let credential = bearer(headers)?;
+        if ApiKey::is_one(credential) {
+            trusted.api_keys.principal(credential).await
+        } else {
+            trusted.principal(credential).await
         }
     }
 }
@@ -87,30 +86,9 @@ impl Trusted {
     async fn principal(&self, token: &str) -> Result<Principal, Problem> {
         let digest: [u8; 32] = Sha256::digest(token).into();
         let now = clock::now().timestamp();
-        if let Some(verified) = self.verified.get(&digest).filter(|verified| Instant::now() < verified.good_until) {
+        if let Some(verified) = self.verified.get(&digest).filter(|verified| verified.at.elapsed() < VERIFIED_FOR) {
             return if claims::is_over(verified.expires_at, now) { Err(expired()) } else { Ok(verified.principal) };
         }
-        let (principal, expires_at, good_for) =
-            if ApiKey::is_one(token) { self.of_api_key(token, now).await? } else { self.of_token(token, now).await? };
-        let good_until = Instant::now() + good_for;
-        self.verified.insert(digest, Verified { principal: principal.clone(), expires_at, good_until });
-        Ok(principal)
-    }
-
-    async fn of_api_key(&self, text: &str, now: i64) -> Result<Good, Problem> {
-        let key = ApiKey::parse(text).ok_or_else(invalid)?;
-        let kept = self
-            .api_keys
-            .find(key.key_id)
-            .await
-            .map_err(|KeysAway| Problem::unavailable("vault_unavailable", "API keys cannot be looked up now"))?;
-        let kept = kept.ok_or_else(invalid)?;
-        let expires_at = kept.expires_at.map_or(i64::MAX, |at| at.timestamp());
-        let bearer = kept.bearer(&key).ok_or_else(invalid)?;
-        if now >= expires_at { Err(expired()) } else { Ok((bearer, expires_at, FOUND_FOR)) }
-    }
-
-    async fn of_token(&self, token: &str, now: i64) -> Result<Good, Problem> {
         let jws = Jws::parse(token).ok_or_else(invalid)?;
         let claims: Claims = jws.claims().ok_or_else(invalid)?;
         // What it says is believed once its signature is that of whom it says it is from.
@@ -127,7 +105,9 @@ impl Trusted {
                 Refused::Invalid => invalid(),
             },
         )?;
-        Ok((principal, claims.expires_at(), VERIFIED_FOR))
+        let (expires_at, at) = (claims.expires_at(), Instant::now());
+        self.verified.insert(digest, Verified { principal: principal.clone(), expires_at, at });
+        Ok(principal)
     }
 }
 

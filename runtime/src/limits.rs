@@ -1,13 +1,16 @@
 //! How often a tenant, and each of its callers, may ask one process: beyond that it is asked to wait, and others do not.
 
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use governor::clock::DefaultClock;
-use governor::middleware::StateInformationMiddleware;
+use governor::middleware::{StateInformationMiddleware, StateSnapshot};
 use governor::state::keyed::DefaultKeyedStateStore;
+use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use serde::Serialize;
 
@@ -51,12 +54,22 @@ impl LimitSettings {
 
 type Limiter<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
+type OneLimiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
+
 /// The budgets of everybody who asks this process.
-pub(crate) struct Limits {
+pub struct Limits {
+    /// Of tenants with settings of their own.
+    agreed: RwLock<HashMap<Tenant, Agreed>>,
     tenants: Limiter<Tenant>,
     principals: Limiter<(Tenant, u64)>,
     guests: Limiter<(Tenant, u64)>,
     asked: AtomicU32,
+}
+
+/// A budget that is one tenant's alone.
+struct Agreed {
+    per_second: NonZeroU32,
+    limiter: OneLimiter,
 }
 
 /// What is left of the budgets a request took from.
@@ -74,12 +87,39 @@ struct Budget {
 }
 
 impl Limits {
-    pub(crate) fn new(settings: LimitSettings) -> Self {
+    pub fn new(settings: LimitSettings) -> Self {
         Self {
+            agreed: RwLock::default(),
             tenants: limiter(settings.tenant),
             principals: limiter(settings.principal),
             guests: limiter(settings.guest),
             asked: AtomicU32::new(0),
+        }
+    }
+
+    /// What the settings of a tenant say; 0 is what every tenant has. Another number begins with a full budget.
+    pub fn agree(&self, tenant: &Tenant, requests_per_s: u32) {
+        let per_second = NonZeroU32::new(requests_per_s);
+        let known = self.agreed.read().unwrap_or_else(PoisonError::into_inner);
+        if known.get(tenant).map(|agreed| agreed.per_second) == per_second {
+            return;
+        }
+        drop(known);
+        let mut agreed = self.agreed.write().unwrap_or_else(PoisonError::into_inner);
+        match per_second {
+            Some(per_second) => {
+                let limiter = RateLimiter::direct(Quota::per_second(per_second)).with_middleware();
+                agreed.insert(tenant.clone(), Agreed { per_second, limiter });
+            }
+            None => drop(agreed.remove(tenant)),
+        }
+    }
+
+    fn take_of(&self, tenant: &Tenant) -> Option<Budget> {
+        let agreed = self.agreed.read().unwrap_or_else(PoisonError::into_inner);
+        match agreed.get(tenant) {
+            Some(Agreed { limiter, .. }) => limiter.check().ok().map(Budget::left),
+            None => take(&self.tenants, tenant),
         }
     }
 
@@ -92,7 +132,7 @@ impl Limits {
         }
         let principals = if principal.own().is_some() { &self.guests } else { &self.principals };
         let principal = take(principals, &(tenant.clone(), principal.key())).ok_or_else(|| refused("you"))?;
-        let tenant = take(&self.tenants, tenant).ok_or_else(|| refused("your tenant"))?;
+        let tenant = self.take_of(tenant).ok_or_else(|| refused("your tenant"))?;
         Ok(Allowance { tenant, principal })
     }
 }
@@ -102,9 +142,15 @@ fn limiter<K: Hash + Eq + Clone>(per_second: NonZeroU32) -> Limiter<K> {
 }
 
 fn take<K: Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K) -> Option<Budget> {
-    let left = limiter.check_key(key).ok()?;
-    let (limit, remaining) = (left.quota().burst_size().get(), left.remaining_burst_capacity());
-    Some(Budget { limit, window_s: WINDOW_S, remaining })
+    limiter.check_key(key).ok().map(Budget::left)
+}
+
+impl Budget {
+    #[expect(clippy::needless_pass_by_value, reason = "what a limiter answers is only looked at here")]
+    fn left(answer: StateSnapshot) -> Self {
+        let (limit, remaining) = (answer.quota().burst_size().get(), answer.remaining_burst_capacity());
+        Self { limit, window_s: WINDOW_S, remaining }
+    }
 }
 
 fn refused(who: &str) -> Problem {
@@ -154,6 +200,21 @@ mod tests {
         let refused = limits.take(&tenant("loud"), &anyone).map(drop).unwrap_err();
         assert_eq!((refused.code(), refused.is_retryable()), ("rate_limited", true));
         assert!(limits.take(&tenant("calm"), &anyone).is_ok());
+    }
+
+    #[test]
+    fn what_was_agreed_with_a_tenant_counts_until_it_is_taken_back() {
+        let (limits, anyone, demo) = (limits(3, 1_000), Principal::anyone(), tenant("demo"));
+        let limit = || limits.take(&demo, &anyone).unwrap().tenant.limit;
+        assert_eq!(limit(), 3);
+        limits.agree(&demo, 500);
+        assert_eq!((0..100).map(|_| limit()).max(), Some(500));
+        limits.agree(&demo, 500);
+        let left = limits.take(&demo, &anyone).unwrap().tenant.remaining;
+        assert!(left < 450, "the same again gives nothing back: {left} are left");
+        assert_eq!(limits.take(&tenant("other"), &anyone).unwrap().tenant.limit, 3);
+        limits.agree(&demo, 0);
+        assert_eq!(limit(), 3);
     }
 
     #[test]

@@ -69,7 +69,7 @@ CREATE TABLE IF NOT EXISTS audit.entry (
   chain text NOT NULL,
   seq   bigint NOT NULL CHECK (seq > 0),
   text  text NOT NULL,
-  mac   bytea NOT NULL,
+  mac   bytea NOT NULL CHECK (octet_length(mac) = 32),
   PRIMARY KEY (chain, seq)
 );
 
@@ -85,6 +85,8 @@ CREATE TABLE IF NOT EXISTS vault.api_key (
   -- Two keys of a name are active at most: the one in use and the one that is to follow it.
   slot       smallint NOT NULL CHECK (slot IN (1, 2)),
   digest     bytea NOT NULL,
+  -- Keyed by what is in no database: ties what the key may do to its digest.
+  mac        bytea NOT NULL,
   scopes     text[] NOT NULL,
   issued_at  timestamptz NOT NULL DEFAULT now(),
   expires_at timestamptz,

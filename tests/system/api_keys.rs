@@ -1,10 +1,12 @@
 //! API keys: what one may do, two at a time, and never again once they are revoked.
 
 use axum::http::{Method, StatusCode};
+use chrono::TimeDelta;
 use futures_util::future::join_all;
 use keepsake_cli::dev_issuer::{Bearer, Grant};
 use keepsake_tests::harness::{Client, InProcess, Service, World, eventually, keepsake};
 use runtime::auth::{Role, Scope};
+use runtime::clock;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -146,15 +148,17 @@ async fn two_keys_of_a_name_are_active_and_a_third_waits_until_one_is_not() {
     assert_eq!(scene.ask(&admin, Method::POST, KEYS, READ).await.1["code"], "api_key_limit");
 
     // One that has expired makes room by itself.
-    let database = scene.world.database.connect(&scene.world.database.vault_admin()).await;
-    let ended = "UPDATE vault.api_key SET expires_at = now() - interval '1 s' WHERE tenant = 'demo' AND name = 'till' AND revoked_at IS NULL";
-    assert_eq!(database.execute(ended, &[]).await.expect("changes"), 2);
+    let soon = (clock::now() + TimeDelta::seconds(3)).to_rfc3339();
+    let wanted = json!({"name": "short", "scopes": ["profile:read"], "expires_at": soon}).to_string();
+    let (short, _) = scene.issue(&wanted).await;
+    assert_eq!(scene.ask(&short, Method::GET, "/users/ada", "").await.0, StatusCode::OK);
+    scene.issue(&wanted).await;
     eventually("the key has expired", async || {
-        let (_, body) = scene.ask(&next, Method::GET, "/users/ada", "").await;
+        let (_, body) = scene.ask(&short, Method::GET, "/users/ada", "").await;
         (body["code"] == "token_expired").then_some(())
     })
     .await;
-    scene.issue(READ).await;
+    scene.issue(r#"{"name":"short","scopes":["profile:read"]}"#).await;
     scene.services.stop().await;
 }
 
@@ -201,7 +205,7 @@ async fn a_key_gives_no_more_than_whoever_issues_it_has() {
 async fn what_is_no_key_is_refused_and_what_no_key_can_be_made_of_is_said() {
     let scene = Scene::start().await;
     let (key, key_id) = scene.issue(READ).await;
-    let (other, _) = scene.issue(READ).await;
+    let (other, other_id) = scene.issue(READ).await;
     let secret_of = |key: &str| key.rsplit('_').next().expect("a secret").to_owned();
     let no_keys = [
         "ksk_".to_owned(),
@@ -247,9 +251,18 @@ async fn what_is_no_key_is_refused_and_what_no_key_can_be_made_of_is_said() {
     for unknown in ["0", "%00", "..", &"a".repeat(300)] {
         assert_eq!(scene.revoke(unknown).await.0, StatusCode::NOT_FOUND, "{unknown}");
     }
+    // Whoever may do everything in the database gives no key more than it was issued with.
+    let database = scene.world.database.connect(&scene.world.database.vault_admin()).await;
+    let altered = "UPDATE vault.api_key SET scopes = '{profile:read,tenant:admin}' WHERE key_id = $1";
+    assert_eq!(database.execute(altered, &[&other_id]).await.expect("changes"), 1);
+    scene.until_refused(&other).await;
+    let (_, listed) = scene.ask(&admin, Method::GET, KEYS, "").await;
+    assert_eq!(listed["data"].as_array().map(Vec::len), Some(1), "{listed}");
+
     scene.client.accepted("tenant.suspend", None, r#"{"reason":"abuse"}"#).await;
     let (status, body) = scene.ask(&admin, Method::POST, KEYS, READ).await;
     assert_eq!((status, &body["code"]), (StatusCode::FORBIDDEN, &"tenant_suspended".into()));
+    assert_eq!(scene.revoke(&key_id).await.0, StatusCode::NO_CONTENT, "a key is revoked whatever its tenant is");
     scene.services.stop().await;
 }
 

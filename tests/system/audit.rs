@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use async_nats::HeaderMap;
+use axum::http::{Method, StatusCode};
 use futures_util::future::join_all;
 use keepsake_cli::dev_issuer::{Bearer, Grant};
 use keepsake_tests::harness::{Client, InProcess, Processes, Service, World, eventually, keepsake};
@@ -145,6 +147,12 @@ async fn whatever_is_changed_in_the_trail_is_found() {
             "entry 11 is not as it was written",
         ),
         ("UPDATE audit.entry SET chain = 'other' WHERE chain = '*'", "entry 1 is not as it was written"),
+        ("UPDATE audit.entry SET chain = 'a.b' WHERE chain = '*'", "nobody of ours writes"),
+        // One fault hides no other.
+        (
+            "UPDATE audit.entry SET text = '{}' WHERE chain = 'demo' AND seq IN (2, 8)",
+            "entry 8 is not as it was written",
+        ),
     ];
     for (change, finding) in cases {
         admin.batch_execute(change).await.expect("changes");
@@ -298,4 +306,52 @@ async fn what_an_operator_does_is_recorded_or_not_done() {
     let admin = world.database.connect(&world.database.read_admin).await;
     let lanes: i64 = admin.query_one("SELECT count(*) FROM keepsake.lane", &[]).await.expect("asks").get(0);
     assert_eq!(lanes, 3, "nothing was cut");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_that_the_database_leaves_out_are_missed_at_once() {
+    let world = World::start().await;
+    let admin = world.database.connect(&world.database.vault_admin()).await;
+    let swallow = "CREATE FUNCTION public.swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+                   CREATE TRIGGER swallow BEFORE INSERT ON audit.entry FOR EACH ROW EXECUTE FUNCTION public.swallow()";
+    admin.batch_execute(swallow).await.expect("changes");
+    let vault = vault(&world, &world.database.vault_keeper);
+    assert!(vault.record(&mut Entries::new(chain(), &[entry(1)])).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_something_done_later_is_on_record_once_and_by_their_own_name() {
+    let world = World::start().await;
+    let services = InProcess::start(&world).await;
+    let client = Client::new(&world, &services.query.url(), "demo").await;
+    client.provision().await;
+    let later = async |id: &str| {
+        let headers = [
+            ("X-Tenant-ID", "demo"),
+            ("Content-Type", "application/json"),
+            ("Prefer", "respond-async"),
+            ("Idempotency-Key", id),
+        ];
+        let path = "/api/v1/tenants/demo/suspend";
+        let answer = client.http(Method::POST, path, &headers, r#"{"reason":"abuse"}"#).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED);
+        client.verdict(id).await;
+    };
+    later("by-admin").await;
+    // What somebody writes into the header of a durable command himself is left aside.
+    let mut headers = HeaderMap::new();
+    headers.insert("Keepsake-Command-Id", "forged");
+    headers.insert("Keepsake-Sender", "eyJraW5kIjoic2VydmljZSIsImlkIjoibG95YWx0eSJ9.00");
+    let subject = "cmdq.demo.tenant.resume";
+    client.nats.publish_with_headers(subject, headers, "{}".into()).await.expect("published");
+    client.verdict("forged").await;
+    let all = entries(&world, &["--tenant", "demo", "--act", "tenant."]).await;
+    let by: Vec<_> =
+        all.iter().map(|line| (line["entry"]["act"].as_str(), line["entry"]["by"]["kind"].as_str())).collect();
+    let nats = Some("nats");
+    assert_eq!(
+        by,
+        [(Some("tenant.provision"), nats), (Some("tenant.suspend"), Some("person")), (Some("tenant.resume"), nats)]
+    );
+    services.stop().await;
 }

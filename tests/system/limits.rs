@@ -2,7 +2,7 @@
 
 use axum::http::{Method, StatusCode};
 use keepsake_cli::dev_issuer::{Bearer, Grant};
-use keepsake_tests::harness::{Client, InProcess, World};
+use keepsake_tests::harness::{Client, InProcess, World, eventually};
 use runtime::http_client::Answer;
 
 /// More than the budget, and asked faster than it fills up again.
@@ -64,5 +64,46 @@ async fn callers_of_one_tenant_share_its_budget_and_can_read_it() {
     assert!(refused > MANY / 2, "{refused} of {MANY} refused");
     let other = client.http(Method::GET, "/api/v1/quotas", &[("X-Tenant-ID", "other")], "").await;
     assert_eq!(other.status, StatusCode::OK, "another tenant has a budget of its own");
+    services.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_agreed_with_a_tenant_counts_in_every_service_until_it_is_taken_back() {
+    let world = World::start().await.with("KEEPSAKE_TENANT_REQUESTS_PER_S", "900000");
+    let services = InProcess::start(&world).await;
+    let client = Client::new(&world, &services.query.url(), "demo").await;
+    client.provision().await;
+    client.of("other").provision().await;
+    let seen = client.register("ada").await.consistency_token;
+    client.read("/users/ada", &seen).await;
+    let settings = async |json: &str| {
+        let headers = [("X-Tenant-ID", "demo"), ("Content-Type", "application/json")];
+        let answer = client.http(Method::PUT, "/api/v1/tenants/demo/settings", &headers, json).await;
+        let said: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        (answer.status, said)
+    };
+    // Reads are query-service's, writes command-service's.
+    let until_both_say = async |limit: u32| {
+        for (method, path) in [(Method::GET, "/users/ada"), (Method::POST, "/users")] {
+            let policy = format!("\"tenant\";q={limit};");
+            let headers = [("X-Tenant-ID", "demo"), ("Content-Type", "application/json")];
+            eventually(&format!("{path} is held to {limit}"), async || {
+                let answer = client.http(method.clone(), path, &headers, r#"{"user_id":"ada"}"#).await;
+                let said = answer.headers.get("ratelimit-policy")?.to_str().expect("ASCII");
+                said.starts_with(&policy).then_some(())
+            })
+            .await;
+        }
+    };
+    let (status, reply) = settings(r#"{"requests_per_s":700}"#).await;
+    assert_eq!((status, &reply["events"][0]["type"]), (StatusCode::OK, &"TenantConfigured".into()));
+    until_both_say(700).await;
+    let other = client.http(Method::GET, "/api/v1/quotas", &[("X-Tenant-ID", "other")], "").await;
+    let other: serde_json::Value = serde_json::from_slice(&other.body).expect("JSON");
+    assert_eq!(other["tenant"]["limit"], 900_000);
+    let (status, problem) = settings(r#"{"requests_per_s":1000001}"#).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &"number_out_of_range".into()));
+    assert_eq!(settings("{}").await.0, StatusCode::OK);
+    until_both_say(900_000).await;
     services.stop().await;
 }

@@ -9,7 +9,8 @@ use vault::Vault;
 use vault::audit::{Chain, Head};
 
 pub(super) async fn print(vault: &Vault) -> anyhow::Result<ExitCode> {
-    for chain in vault.audit_chains().await?.into_keys() {
+    let (chains, _) = vault.audit_chains().await?;
+    for chain in chains.into_keys() {
         if let Some(head) = vault.audit_head(&chain).await? {
             anstream::println!("{chain} {head}");
         }

@@ -16,7 +16,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts as _, Request as HttpRequest};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use bytes::Bytes;
 use proto::{Command, Reply};
@@ -27,7 +27,7 @@ use runtime::tenant::{RequestTenant, Tenant};
 use tokio::sync::Semaphore;
 use vault::Vault;
 
-use super::intake::put;
+use super::intake;
 use super::{MAX_IN_FLIGHT, decode};
 use crate::asyncapi;
 use crate::commit::Request;
@@ -69,6 +69,7 @@ pub(crate) fn router(
         .route("/tenants", post(tenants::provision).guarded(gatekeeper, Scope::TenantAdmin))
         .route("/tenants/{tenant}/suspend", post(tenants::suspend).guarded(gatekeeper, Scope::TenantAdmin))
         .route("/tenants/{tenant}/resume", post(tenants::resume).guarded(gatekeeper, Scope::TenantAdmin))
+        .route("/tenants/{tenant}/settings", put(tenants::configure).guarded(gatekeeper, Scope::TenantAdmin))
         .route("/api-keys", get(api_keys::list).post(api_keys::issue).guarded(gatekeeper, Scope::ApiKeyAdmin))
         .route("/api-keys/{key_id}", delete(api_keys::revoke).guarded(gatekeeper, Scope::ApiKeyAdmin))
         .route("/users", post(guests::register).guarded(gatekeeper, Scope::GuestWrite))
@@ -139,7 +140,7 @@ impl Write {
         let Self { door, tenant, principal, id, precondition, asynchronously, .. } = self;
         let id = id.unwrap_or_else(decode::new_command_id);
         let Ok(permit) = Arc::clone(&door.in_flight).try_acquire_owned() else { return Err(Fault::Overloaded.into()) };
-        let sender = door.executor.actor(&principal);
+        let sender = door.executor.acts.actor(&principal);
         let request =
             Request { id, tenant, sender, command, owner: None, precondition, correlation_id: None, deadline: None };
         // Whoever rests on a version must hear at once that it is not the present one; and a verdict stands under the id of its
@@ -166,7 +167,8 @@ impl Door {
     async fn take(&self, request: &Request) -> Result<Response, Fault> {
         self.executor.require_durable().await?;
         self.executor.require_tenant(request).await?;
-        put::put(&self.client, &self.verdicts, request).await?;
+        let sender = self.executor.acts.vouch(request);
+        intake::put::put(&self.client, &self.verdicts, request, &sender).await?;
         let headers = [
             (header::LOCATION, format!("/api/v1/commands/{}", prefer::path_segment(&request.id))),
             (header::CONTENT_TYPE, "application/json".to_owned()),

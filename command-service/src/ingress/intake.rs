@@ -130,7 +130,10 @@ impl Intake {
                 }
                 continue;
             };
-            let request = request::read(&delivered.message.message, || self.unnamed(delivered.position));
+            let mut request = request::read(&delivered.message.message, || self.unnamed(delivered.position));
+            if let (Ok(request), Some(vouched)) = (&mut request, request::sender(&delivered.message.message)) {
+                self.executor.acts.believe(request, vouched);
+            }
             let place = request.as_deref().ok().and_then(target::address).map(|address| self.order.enter(address));
             let (intake, client) = (self.clone(), hold.client.clone());
             let (giving_up, notes, permit) = (giving_up.clone(), notes.clone(), permit?);

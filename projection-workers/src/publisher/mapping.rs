@@ -39,7 +39,12 @@ pub(super) fn published(event: &Event, subject: &LogSubject) -> Option<Form> {
         }
         // A merge is told by the survivor's event, which names everybody; a tenant is nobody else's business.
         Event::Guest(Guest::GuestAbsorbed(_))
-        | Event::Tenant(Tenant::TenantProvisioned(_) | Tenant::TenantSuspended(_) | Tenant::TenantResumed(_)) => None,
+        | Event::Tenant(
+            Tenant::TenantProvisioned(_)
+            | Tenant::TenantSuspended(_)
+            | Tenant::TenantResumed(_)
+            | Tenant::TenantConfigured(_),
+        ) => None,
     }
 }
 

@@ -45,6 +45,7 @@ SELECT canonical_id, partitions,
         FROM keepsake.progress
         WHERE projection = ANY ($3) AND pp = ANY (partitions)) AS position,
        (SELECT suspended_at IS NOT NULL FROM read.tenant WHERE tenant = $1) AS tenant_suspended,
+       (SELECT requests_per_s FROM read.tenant WHERE tenant = $1) AS tenant_requests_per_s,
        (SELECT min(position)
         FROM keepsake.parked_guest
         WHERE tenant = $1 AND projection = ANY ($3) AND generation IN (SELECT generation FROM keepsake.generation WHERE state = 'live')

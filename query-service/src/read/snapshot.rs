@@ -86,6 +86,8 @@ pub(crate) struct Snapshot<const N: usize> {
     pub(crate) canonical_id: Option<String>,
     /// Whether nothing of the tenant is to be shown.
     pub(super) suspended: bool,
+    /// What the tenant's settings say; 0 when they say nothing.
+    pub(super) requests_per_s: u32,
     /// Of each query.
     pub(crate) rows: [Vec<Row>; N],
 }
@@ -107,6 +109,7 @@ pub(crate) async fn take<const N: usize>(
         partitions: seen.try_get("partitions")?,
         canonical_id: seen.try_get("canonical_id")?,
         suspended,
+        requests_per_s: u32::try_from(seen.try_get::<_, i64>("tenant_requests_per_s")?).unwrap_or_default(),
         rows,
     })
 }

@@ -25,6 +25,13 @@ impl Gatekeeper {
     }
 }
 
+impl Gatekeeper {
+    /// The budgets it holds callers to.
+    pub fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits)
+    }
+}
+
 /// A route that is closed to whoever may not use it.
 pub trait Guarded {
     /// Lets in who may act for the tenant of the request, has this scope, and has not asked too often. What stands behind it finds

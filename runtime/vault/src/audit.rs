@@ -9,6 +9,7 @@ mod chain;
 mod check;
 mod entry;
 mod trail;
+mod vouch;
 
 pub use append::Entries;
 pub use chain::{Chain, Head};

@@ -29,6 +29,11 @@ pub(super) fn fold(tables: &mut Tables, commit: &Commit) {
                 standing(tables, commit, commit.recorded_at.into(), Cell::from(&suspended.reason));
             }
             Event::Tenant(TenantEvent::TenantResumed(_)) => standing(tables, commit, Cell::Null, Cell::Null),
+            Event::Tenant(TenantEvent::TenantConfigured(configured)) => {
+                let (tenant, _) = tables.find_or_insert("tenant", row(commit));
+                tenant.set("requests_per_s", i64::from(configured.requests_per_s));
+                tenant.set("position", commit.position);
+            }
             Event::Guest(GuestEvent::GuestRegistered(registered)) => {
                 identity(tables, commit, registered);
                 registration(tables, commit, registered);
@@ -67,6 +72,7 @@ fn guest(commit: &Commit) -> Row {
 
 fn tenant(tables: &mut Tables, commit: &Commit, provisioned: &TenantProvisioned) {
     let row = row(commit).with("name", &provisioned.name).with("provisioned_at", commit.recorded_at);
+    let row = row.with("requests_per_s", 0);
     tables.insert("tenant", row.with("suspended_at", Cell::Null).with("suspension_reason", Cell::Null));
 }
 

@@ -21,6 +21,10 @@ impl Route {
         Self { method: Method::POST, path, body: "", scope, names_a_guest: false }
     }
 
+    fn put(path: &'static str, scope: Scope) -> Self {
+        Self { method: Method::PUT, ..Self::post(path, scope) }
+    }
+
     fn about_a_guest(self, body: &'static str) -> Self {
         Self { body, names_a_guest: true, ..self }
     }
@@ -47,6 +51,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/api/v1/topics/jazz/summary", Scope::SummaryRead, false),
         Route::get("/commands/known", Scope::CommandRead, false),
         Route::get("/api/v1/commands/known", Scope::CommandRead, false),
+        Route::put("/tenants/demo/settings", Scope::TenantAdmin).with("{}"),
+        Route::put("/api/v1/tenants/demo/settings", Scope::TenantAdmin).with("{}"),
         Route::get("/api-keys", Scope::ApiKeyAdmin, false),
         Route::get("/api/v1/api-keys", Scope::ApiKeyAdmin, false),
         Route::post("/guests/{guest}/interactions", Scope::InteractionWrite).about_a_guest(RECORD),

@@ -115,6 +115,7 @@ async fn set_up(client: &Client, tenant: &str, word: &str) -> Vec<String> {
         client.accepted("interactions.record", None, &record).await;
     }
     merge::merge(&client.nats, tenant, &format!("{word}-merge"), &guests[0], &[&guests[1]]).await;
+    client.accepted("tenant.configure", None, r#"{"requests_per_s":700000}"#).await;
     client.accepted("tenant.suspend", None, &format!(r#"{{"reason":"{word}"}}"#)).await;
     client.accepted("tenant.resume", None, "{}").await;
     client.accepted("tenant.suspend", None, &format!(r#"{{"reason":"{word}"}}"#)).await;

@@ -72,6 +72,7 @@ pub(super) async fn provision(client: &Client) {
         client.of(tenant).accepted("tenant.provision", None, &format!(r#"{{"name":"Café {tenant} 漢字"}}"#)).await;
     }
     for tenant in [TENANTS[1], SUSPENDED] {
+        client.of(tenant).accepted("tenant.configure", None, r#"{"requests_per_s":700000}"#).await;
         client.of(tenant).accepted("tenant.suspend", None, r#"{"reason":"payment.overdue"}"#).await;
         client.of(tenant).accepted("tenant.resume", None, "{}").await;
     }

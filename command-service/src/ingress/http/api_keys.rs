@@ -71,14 +71,12 @@ impl Admin {
     }
 }
 
-/// Refused for a tenant that is unknown or suspended.
 impl FromRequestParts<Door> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Problem> {
         let RequestTenant(tenant) = RequestTenant::from_request_parts(parts, door).await?;
         let principal = Principal::from_request_parts(parts, door).await?;
-        door.executor.require_active(&tenant).await?;
         Ok(Self { vault: door.vault.clone(), tenant, principal })
     }
 }
@@ -89,6 +87,8 @@ impl FromRequest<Door> for Issue {
     async fn from_request(request: Request, door: &Door) -> Result<Self, Problem> {
         let (mut parts, body): (_, Body) = request.into_parts();
         let admin = Admin::from_request_parts(&mut parts, door).await?;
+        // Revoking is for suspended tenants, too.
+        door.executor.require_active(&admin.tenant).await?;
         let json = body::json_bytes(&parts.headers, body).await?;
         Ok(Self { admin, wanted: decode::json(&json)? })
     }
@@ -101,11 +101,14 @@ pub(super) async fn issue(Issue { admin, wanted }: Issue) -> Result<Response, Pr
         return Err(Problem::forbidden("scope_missing", format!("nobody gives what they lack: {scope}")));
     }
     let (name, expires_at) = (wanted.name()?, wanted.expires_at()?);
-    admin.record(ISSUE, format!("{name}: {}", names(&scopes).join(" "))).await?;
-    let new = NewApiKey { tenant: admin.tenant.clone(), name, scopes, expires_at };
-    let issued = admin.vault.issue_api_key(&new).await.map_err(Fault::from)?;
-    let Some(IssuedApiKey { info, key }) = issued else {
-        let detail = "two keys of this name are active: revoke one of them first";
+    let key_id = admin.vault.new_api_key_id().map_err(Fault::from)?;
+    let new = NewApiKey { key_id, tenant: admin.tenant.clone(), name, scopes, expires_at };
+    let issued = to_its_end(async move {
+        admin.record(ISSUE, detail(&new)).await?;
+        Ok(admin.vault.issue_api_key(&new).await?)
+    });
+    let Some(IssuedApiKey { info, key }) = issued.await? else {
+        let detail = "two keys of this name are active, or 500 of the tenant: revoke one of them first";
         return Err(Problem::new(StatusCode::CONFLICT, "api_key_limit", detail));
     };
     let mut shown = json!(Shown::of(&info));
@@ -113,7 +116,14 @@ pub(super) async fn issue(Issue { admin, wanted }: Issue) -> Result<Response, Pr
     Ok((StatusCode::CREATED, [NOT_KEPT], Json(shown)).into_response())
 }
 
-/// Every key the tenant has had, and nothing of the keys themselves.
+/// A caller who hangs up does not stop half-way what is on record.
+async fn to_its_end<T: Send + 'static>(
+    act: impl Future<Output = Result<T, Fault>> + Send + 'static,
+) -> Result<T, Problem> {
+    Ok(tokio::spawn(act).await.map_err(|panic| Problem::internal(&panic))??)
+}
+
+/// The keys the tenant has, and has had of late; nothing of the keys themselves.
 pub(super) async fn list(admin: Admin) -> Result<Response, Problem> {
     let keys = admin.vault.api_keys_of(&admin.tenant).await.map_err(Fault::from)?;
     let shown: Vec<_> = keys.iter().map(Shown::of).collect();
@@ -128,9 +138,11 @@ pub(super) async fn revoke(admin: Admin, path: Result<Path<String>, PathRejectio
     if !is_plain || key_id.len() > MAX_NAME_BYTES {
         return Err(unknown());
     }
-    admin.record(REVOKE, key_id.clone()).await?;
-    let was_there = admin.vault.revoke_api_key(&admin.tenant, &key_id).await.map_err(Fault::from)?;
-    if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(unknown()) }
+    let revoked = to_its_end(async move {
+        admin.record(REVOKE, format!("key {key_id}")).await?;
+        Ok(admin.vault.revoke_api_key(&admin.tenant, &key_id).await?)
+    });
+    if revoked.await? { Ok(StatusCode::NO_CONTENT) } else { Err(unknown()) }
 }
 
 impl Wanted {
@@ -181,6 +193,14 @@ impl<'a> Shown<'a> {
             revoked_at: key.revoked_at.as_ref().map(text),
         }
     }
+}
+
+/// Of a key that is asked for: enough to find it again.
+fn detail(new: &NewApiKey) -> String {
+    let NewApiKey { key_id, name, scopes, expires_at, .. } = new;
+    let until =
+        expires_at.map_or_else(String::new, |at| format!(" until {}", at.to_rfc3339_opts(SecondsFormat::Secs, true)));
+    format!("key {key_id} of {name}{until}: {}", names(scopes).join(" "))
 }
 
 fn names(scopes: &[Scope]) -> Vec<&'static str> {

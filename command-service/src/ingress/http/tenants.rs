@@ -1,5 +1,5 @@
 //! `POST /api/v1/tenants` provisions the tenant that `X-Tenant-ID` names; `…/{tenant}/suspend` and `…/{tenant}/resume` close it and
-//! open it again.
+//! open it again; `PUT …/{tenant}/settings` says what was agreed with it.
 
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
@@ -26,6 +26,12 @@ pub(super) async fn suspend(path: Result<Path<String>, PathRejection>, write: Wr
 pub(super) async fn resume(path: Result<Path<String>, PathRejection>, write: Write) -> Result<Response, Problem> {
     require_same(path, &write)?;
     let command = Command::Tenant(Kind::Resume(decode::json(&write.json)?));
+    write.execute(command, StatusCode::OK).await
+}
+
+pub(super) async fn configure(path: Result<Path<String>, PathRejection>, write: Write) -> Result<Response, Problem> {
+    require_same(path, &write)?;
+    let command = Command::Tenant(Kind::Configure(decode::json(&write.json)?));
     write.execute(command, StatusCode::OK).await
 }
 

@@ -14,13 +14,14 @@ use crate::verdicts::{Verdict, Verdicts};
 const PUT: &str = "a durable command";
 
 /// Keeps the command; returns when it cannot be lost any more.
-pub(crate) async fn put(client: &Client, verdicts: &Verdicts, request: &Request) -> Result<(), Fault> {
+pub(crate) async fn put(client: &Client, verdicts: &Verdicts, request: &Request, sender: &str) -> Result<(), Fault> {
     let Request { id, tenant, command, .. } = request;
     let (facet, name) = command.name();
     let subject = CommandSubject { tenant: tenant.as_str(), facet, command: name, owner: None }.durable();
     let mut headers = HeaderMap::new();
     headers.insert(header::COMMAND_ID, id.as_str());
     headers.insert(header::CONTENT_TYPE, "application/protobuf");
+    headers.insert(header::SENDER, sender);
     headers.insert(header::EXPECTED_STREAM, INTAKE_STREAM);
     // Before the command itself: its verdict must not be overtaken by the news that it is pending.
     verdicts.announce(tenant, id).await?;

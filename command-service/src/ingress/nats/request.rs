@@ -13,6 +13,7 @@ use crate::ingress::decode::{self, Encoding};
 
 const COMMAND_ID: HeaderName = HeaderName::from_static(header::COMMAND_ID);
 const CONTENT_TYPE: HeaderName = HeaderName::from_static(header::CONTENT_TYPE);
+const SENDER: HeaderName = HeaderName::from_static(header::SENDER);
 const TIMEOUT_MS: HeaderName = HeaderName::from_static(header::TIMEOUT_MS);
 
 /// Whether nobody waits for the answer, or somebody at an inbox does. Whoever answers any other subject publishes into it with
@@ -44,6 +45,11 @@ pub(crate) fn read(message: &Message, unnamed: impl FnOnce() -> String) -> Resul
         correlation_id: None,
         deadline: None,
     }))
+}
+
+/// Who is said to have sent it.
+pub(crate) fn sender(message: &Message) -> Option<&str> {
+    header(message, &SENDER)
 }
 
 /// How long its sender waits.

@@ -21,7 +21,8 @@ const ADD: &str = "
 -- add_audit_entries()
 INSERT INTO audit.entry (chain, seq, text, mac)
 SELECT $1, *
-FROM UNNEST($2::bigint[], $3::text[], $4::bytea[])";
+FROM UNNEST($2::bigint[], $3::text[], $4::bytea[])
+RETURNING seq";
 
 const HASH_AT: &str = "
 -- audit_hash()
@@ -90,7 +91,10 @@ impl Vault {
             .unzip();
         *unclear = Some(last);
         match self.rows(ADD, &[&chain.as_str(), &seqs, &*texts, &macs]).await {
-            Ok(_) => Ok(true),
+            Ok(rows) if rows.len() == texts.len() => Ok(true),
+            Ok(_) => Err(VaultError::Corrupt(
+                "entries of the audit trail are not stored: something in the database leaves them out",
+            )),
             Err(VaultError::Database(error)) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(false),
             Err(error) => Err(error),
         }

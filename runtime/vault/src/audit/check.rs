@@ -11,12 +11,19 @@ use crate::vault::{Vault, VaultError};
 /// Entries that are read at a time.
 const PAGE: i64 = 1_000;
 
+/// From one name to the next, so that it takes as long as there are chains, not entries.
 const CHAINS: &str = "
 -- audit_chains()
-SELECT chain, max(seq), count(*)
-FROM audit.entry
-GROUP BY chain
-ORDER BY chain";
+WITH RECURSIVE known (chain) AS (
+  (SELECT chain FROM audit.entry ORDER BY chain LIMIT 1)
+  UNION ALL
+  SELECT (SELECT chain FROM audit.entry WHERE chain > known.chain ORDER BY chain LIMIT 1)
+  FROM known
+  WHERE known.chain IS NOT NULL
+)
+SELECT chain, (SELECT seq FROM audit.entry AS last WHERE last.chain = known.chain ORDER BY seq DESC LIMIT 1)
+FROM known
+WHERE chain IS NOT NULL";
 
 const ENTRIES: &str = "
 -- audit_entries()
@@ -43,7 +50,7 @@ impl Stored {
 /// Where a chain is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// The entry of this number is gone.
+    /// Entries from this number on are gone.
     Missing(i64),
     /// The entry of this number, or what comes before it, is not what was written.
     Altered(i64),
@@ -56,7 +63,7 @@ pub enum Broken {
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(seq) => write!(f, "entry {seq} is gone"),
+            Self::Missing(seq) => write!(f, "entry {seq} is gone, if not more"),
             Self::Altered(seq) => write!(f, "entry {seq} is not as it was written"),
             Self::OtherThanNoted(seq) => write!(f, "entry {seq} is another one than the noted head says"),
             Self::Shortened(seq) => write!(f, "entries up to {seq} were noted, and the last of them are gone"),
@@ -79,52 +86,53 @@ impl<'a> Check<'a> {
         Self { vault, links: Links::of(vault), chain, last: Head::NONE, noted }
     }
 
-    /// The next entries, none at the end; or where the chain is broken.
-    pub async fn page(&mut self) -> Result<Result<Vec<Stored>, Broken>, VaultError> {
+    /// How many entries come next, and what is wrong with them; `None` at the end.
+    pub async fn page(&mut self) -> Result<Option<(u64, Vec<Broken>)>, VaultError> {
         let page = self.vault.audit_entries(&self.chain, self.last.seq).await?;
+        if page.is_empty() {
+            return Ok(None);
+        }
+        let mut broken = Vec::new();
         for stored in &page {
-            if let Err(broken) = self.follow(stored) {
-                return Ok(Err(broken));
-            }
+            self.follow(stored, &mut broken)?;
         }
-        let is_over = page.is_empty();
-        Ok(match self.noted.filter(|noted| is_over && noted.seq > self.last.seq) {
-            Some(noted) => Err(Broken::Shortened(noted.seq)),
-            None => Ok(page),
-        })
+        Ok(Some((page.len() as u64, broken)))
     }
 
-    /// How many entries were found whole.
-    pub fn checked(&self) -> i64 {
-        self.last.seq
+    /// What is missing at the end, once there are no more pages.
+    pub fn end(&self) -> Option<Broken> {
+        self.noted.filter(|noted| noted.seq > self.last.seq).map(|noted| Broken::Shortened(noted.seq))
     }
 
-    fn follow(&mut self, stored: &Stored) -> Result<(), Broken> {
+    /// Goes on from what is there: whatever else is wrong later shows, too.
+    fn follow(&mut self, stored: &Stored, broken: &mut Vec<Broken>) -> Result<(), VaultError> {
         let expected = self.links.link(self.chain.as_str(), &self.last, &stored.text);
-        if stored.seq != expected.seq {
-            return Err(Broken::Missing(expected.seq));
+        let found = Head { seq: stored.seq, mac: mac(&stored.mac)? };
+        if found.seq != expected.seq {
+            broken.push(Broken::Missing(expected.seq));
+        } else if found.mac != expected.mac {
+            broken.push(Broken::Altered(expected.seq));
         }
-        if stored.mac != expected.mac {
-            return Err(Broken::Altered(expected.seq));
+        if self.noted.is_some_and(|noted| noted.seq == found.seq && noted.mac != found.mac) {
+            broken.push(Broken::OtherThanNoted(found.seq));
         }
-        if self.noted.is_some_and(|noted| noted.seq == expected.seq && noted.mac != expected.mac) {
-            return Err(Broken::OtherThanNoted(expected.seq));
-        }
-        self.last = expected;
+        self.last = found;
         Ok(())
     }
 }
 
 impl Vault {
-    /// Every chain, and how many entries it has.
-    pub async fn audit_chains(&self) -> Result<BTreeMap<Chain, i64>, VaultError> {
-        let rows = self.rows(CHAINS, &[]).await?;
-        rows.iter()
-            .map(|row| {
-                let chain: &str = row.try_get(0)?;
-                Ok((chain.parse().map_err(|_| VaultError::Corrupt("a chain of the audit trail"))?, row.try_get(2)?))
-            })
-            .collect()
+    /// Every chain, and the number of its last entry; beside them the names of chains that nobody of ours writes.
+    pub async fn audit_chains(&self) -> Result<(BTreeMap<Chain, i64>, Vec<String>), VaultError> {
+        let (mut chains, mut strange) = (BTreeMap::new(), Vec::new());
+        for row in self.rows(CHAINS, &[]).await? {
+            let name: String = row.try_get(0)?;
+            match name.parse() {
+                Ok(chain) => drop(chains.insert(chain, row.try_get(1)?)),
+                Err(_) => strange.push(name),
+            }
+        }
+        Ok((chains, strange))
     }
 
     /// Entries of a chain after the one of this number, as they lie there.

@@ -12,16 +12,17 @@ use tokio_util::sync::CancellationToken;
 use super::append::Entries;
 use super::chain::Chain;
 use super::entry::{Act, Actor, Entry};
-use crate::vault::Vault;
+use crate::vault::{Vault, VaultError};
 
 /// What is noted is stored after this long.
 const STORED_EVERY: Duration = Duration::from_millis(250);
-/// Guests that wait to be stored: some seconds at full speed, and about 20 MB. Beyond them nothing is read any more.
+/// Guests that wait to be stored, counted for each caller and kind of read: some seconds at full speed, and some 20 to 100 MB. Beyond
+/// them nothing is read any more.
 const MOST_WAITING: usize = 200_000;
 /// Guests of one entry: about 40 kB.
 const MOST_GUESTS: usize = 1_000;
-/// How often what is left is tried to be stored when the process stops.
-const LAST_TRIES: usize = 3;
+/// For what is left when the process stops.
+const LAST_CHANCE: Duration = Duration::from_secs(3);
 
 /// Nothing more can be noted: the trail has not been written for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -113,9 +114,15 @@ impl Trail {
             }
             self.store_once(&mut unstored).await;
         }
-        for _ in 0..LAST_TRIES {
+        let last_chance = async {
             self.store_once(&mut unstored).await;
-        }
+            while !unstored.is_empty() {
+                tokio::time::sleep(STORED_EVERY).await;
+                self.store_once(&mut unstored).await;
+            }
+        };
+        // What is still there says how it ended.
+        let _in_time = tokio::time::timeout(LAST_CHANCE, last_chance).await;
         match unstored.iter().map(|waiting| waiting.guests).sum() {
             0 => Ok(()),
             guests => Err(Unrecorded(guests)),
@@ -126,14 +133,21 @@ impl Trail {
     async fn store_once(&self, unstored: &mut VecDeque<Waiting>) {
         let reads = std::mem::take(&mut self.noted().reads);
         unstored.extend(in_chains(reads));
-        while let Some(Waiting { entries, guests }) = unstored.front_mut() {
-            if let Err(error) = self.0.vault.record(entries).await {
-                let (chain, error) = (entries.chain(), &error as &dyn std::error::Error);
-                tracing::warn!(%chain, error, "reads of personal data wait to be recorded");
+        for _ in 0..unstored.len() {
+            let Some(Waiting { entries, guests }) = unstored.front_mut() else { return };
+            let Err(error) = self.0.vault.record(entries).await else {
+                self.noted().waiting -= *guests;
+                unstored.pop_front();
+                continue;
+            };
+            let is_away = matches!(error, VaultError::Timeout | VaultError::Unavailable(_));
+            let (chain, error) = (entries.chain(), &error as &dyn std::error::Error);
+            tracing::warn!(%chain, error, "reads of personal data wait to be recorded");
+            if is_away {
                 return;
             }
-            self.noted().waiting -= *guests;
-            unstored.pop_front();
+            // A chain that takes nothing keeps no other from being written.
+            unstored.rotate_left(1);
         }
     }
 
