@@ -3,6 +3,7 @@
 mod settings;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind, GetStreamErrorKind};
@@ -16,7 +17,9 @@ use crate::connect::LogError;
 const LOG_ID: &str = "log_id";
 
 /// How often it is asked to make a stream.
-const TRIES: u32 = 3;
+const TRIES: u32 = 5;
+/// After this long a server that has just started is known to the others.
+const PEERS_FIND_EACH_OTHER: Duration = Duration::from_secs(2);
 
 /// What a server answers that has not so much storage.
 const TOO_LARGE: [jetstream::ErrorCode; 2] =
@@ -54,16 +57,26 @@ pub async fn ensure(client: &Client, options: StreamOptions) -> Result<LogInfo, 
     info_of(made.cached_info())
 }
 
-/// Makes a stream; one that is there with the same settings is left as it is. Asked again when no answer came in time: peers that
-/// have only just found each other, on machines with other things to do, take longer than a request.
+/// Makes a stream; one that is there with the same settings is left as it is. Asked again when no answer came in time, or a peer was
+/// not there yet: those that have only just found each other, on machines with other things to do, take longer than a request.
 pub(crate) async fn create(context: &Context, config: &Config) -> Result<Stream, CreateStreamError> {
     let mut tries = 1;
     loop {
         match context.create_stream(config.clone()).await {
             Err(error) if error.kind() == CreateStreamErrorKind::TimedOut && tries < TRIES => tries += 1,
+            Err(error) if is_peer_offline(&error) && tries < TRIES => {
+                tries += 1;
+                tokio::time::sleep(PEERS_FIND_EACH_OTHER).await;
+            }
             made => return made,
         }
     }
+}
+
+/// Too few servers for the copies asked for are another reason of the same number, and no wait helps against that.
+fn is_peer_offline(error: &CreateStreamError) -> bool {
+    let is_it = |error: &jetstream::Error| error.error_code() == jetstream::ErrorCode::CLUSTER_NO_PEERS;
+    matches!(error.kind(), CreateStreamErrorKind::JetStream(error) if is_it(&error) && error.to_string().contains("peer offline"))
 }
 
 fn settings_of(options: StreamOptions) -> Config {

@@ -6,11 +6,12 @@ use serde_json::json;
 use tokio::process::Command;
 
 use super::until_empty;
-use keepsake_tests::harness::{Client, InProcess, World, eventually, keepsake};
+use keepsake_tests::harness::{Client, InProcess, Service, World, eventually, keepsake};
 
 /// `keepsake intake …` and what it says.
 pub(super) async fn cli(world: &World, args: &[&str]) -> String {
-    let output = Command::new(keepsake()).arg("intake").args(args).envs(world.nats.environment()).output().await;
+    let output =
+        Command::new(keepsake()).arg("intake").args(args).envs(world.environment(Service::Projections)).output().await;
     let output = output.expect("runs");
     let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
     assert!(output.status.success(), "{args:?}: {said}");

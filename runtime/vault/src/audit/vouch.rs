@@ -10,6 +10,9 @@ const PURPOSE: &str = "senders";
 
 impl Vault {
     /// The sender as printable text, good for nothing but what it is `about`.
+    ///
+    /// # Panics
+    /// Never: an actor is texts.
     pub fn vouch(&self, sender: &Actor, about: &[&[u8]]) -> String {
         let name = BASE64URL_NOPAD.encode(&serde_json::to_vec(sender).expect("texts"));
         let mac = HEXLOWER.encode(&self.sender_mac(&name, about));
