@@ -37,6 +37,9 @@ impl Sampler {
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         if self.share > 0.0 {
             stop.run_until_cancelled(self.sample()).await;
+        } else {
+            // A task that ends would take the process with it.
+            stop.cancelled().await;
         }
         Ok(())
     }

@@ -142,7 +142,8 @@ async fn looks_and_renewals(database: &Postgres) -> (i64, i64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_no_timer_waits_nobody_asks_for_the_next_all_the_time() {
     let world = World::start().await;
-    let workers = Workers::start(&world, 1).await;
+    // Without a sampler, a worker goes on all the same.
+    let workers = Workers::start_with(&world, 1, &[("KEEPSAKE_SAMPLE_PERCENT", "0".to_owned())]).await;
     workers.until_held_by(&world, 1).await;
     let database = world.database.connect(&world.database.read_admin).await;
     let (looked, renewed) = looks_and_renewals(&database).await;
