@@ -10,7 +10,7 @@ use hyper::Request;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval_at};
 
 use crate::figures::{micros, ms, percentile};
 
@@ -70,7 +70,9 @@ impl Readers<'_> {
         let (mut door, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let asking = async {
             let (began, mut met) = (Instant::now(), Met::default());
-            let mut ticks = interval(self.asks_every);
+            // Readers know nothing of each other: their turns are spread evenly, not all at one instant.
+            let offset = self.asks_every * u32::try_from(reader)? / u32::try_from(self.connections)?;
+            let mut ticks = interval_at((began + offset).into(), self.asks_every);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
             for guest in self.guests.iter().cycle().skip(reader * 97) {
                 let due = ticks.tick().await.into_std();

@@ -161,7 +161,7 @@ pub(crate) async fn measure(bench: &mut Bench, wanted: &[&Spec]) -> anyhow::Resu
             Own::Lag => lag::measure(bench, spec).await?,
             Own::PublishLag => publish::measure(bench, spec).await?,
             Own::Noisy => noisy::measure(bench, spec).await?,
-            Own::Growth(doing) => growth::measure(bench, spec, doing).await?,
+            Own::Growth(doing) => Box::pin(growth::measure(bench, spec, doing)).await?,
         };
         bench.finish(row.held_to(spec.must))?;
     }
