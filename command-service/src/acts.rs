@@ -1,6 +1,5 @@
 //! Who sends a command, as far as it is proved, and the record of those that somebody will ask about.
 
-use proto::Command;
 use quick_cache::sync::Cache;
 use runtime::auth::Principal;
 use vault::Vault;
@@ -42,9 +41,8 @@ impl Acts {
         }
     }
 
-    /// Has it on record that somebody asks for something about a tenant, be it refused afterwards: unrecorded, it is not done.
+    /// Has it on record that somebody asks for this, be it refused afterwards: unrecorded, it is not done.
     pub(crate) async fn record(&self, request: &Request) -> Result<(), Fault> {
-        let Command::Tenant(_) = request.command else { return Ok(()) };
         let this = (request.sender.clone(), request.tenant.to_string(), request.id.clone());
         if self.recorded.get(&this).is_some() {
             return Ok(());

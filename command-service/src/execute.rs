@@ -96,7 +96,9 @@ impl Executor {
     async fn carry_out(&self, request: &Request) -> Result<Reply, Fault> {
         self.durability.level().await?;
         self.require_tenant(request).await?;
-        Box::pin(self.acts.record(request)).await?;
+        if let Command::Tenant(_) = request.command {
+            Box::pin(self.acts.record(request)).await?;
+        }
         if target::may_be_new(&request.command) {
             Box::pin(self.store.require_complete_vault()).await?;
         }

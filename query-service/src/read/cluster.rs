@@ -44,13 +44,18 @@ SELECT canonical_id, partitions,
                     THEN min(position) ELSE 0 END
         FROM keepsake.progress
         WHERE projection = ANY ($3) AND pp = ANY (partitions)) AS position,
-       (SELECT suspended_at IS NOT NULL FROM read.tenant WHERE tenant = $1) AS tenant_suspended,
-       (SELECT requests_per_s FROM read.tenant WHERE tenant = $1) AS tenant_requests_per_s,
+       tenant.suspended AS tenant_suspended, tenant.requests_per_s AS tenant_requests_per_s,
        (SELECT min(position)
         FROM keepsake.parked_guest
         WHERE tenant = $1 AND projection = ANY ($3) AND generation IN (SELECT generation FROM keepsake.generation WHERE state = 'live')
           AND ($2 = '' OR owner = ANY (members || ARRAY[$2, 'tenant']))) AS parked_from
-FROM known";
+FROM known
+LEFT JOIN LATERAL (
+  SELECT suspended_at IS NOT NULL AS suspended, requests_per_s
+  FROM read.tenant
+  WHERE tenant = $1
+  LIMIT 1
+) AS tenant ON true";
 
 /// A relation `member (guest_id)` of everybody in the cluster: an item of FROM.
 macro_rules! members {

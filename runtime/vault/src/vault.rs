@@ -14,7 +14,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Row};
 use zeroize::Zeroizing;
 
-use crate::aead::{Forged, SealFault};
+use crate::aead::{Forged, Key, SealFault};
 use crate::claim::{Claim, Claimed};
 use crate::group::Group;
 use crate::guest_keys::GuestKeys;
@@ -30,6 +30,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// The server's own limit for each statement.
 const STATEMENT_TIMEOUT: &str = "-c statement_timeout=5000";
+const PSEUDONYMS: &str = "pseudonyms of people who act";
 const CACHED_TENANTS: usize = 10_000;
 /// About 400 bytes each.
 const CACHED_GUESTS: usize = 100_000;
@@ -41,6 +42,8 @@ pub struct Vault(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) pool: Pool,
     pub(crate) kek: Kek,
+    /// Keys the pseudonyms of people who act: one is made for every request.
+    pub(crate) pseudonyms: Key,
     pub(crate) secrets: Cache<Tenant, TenantSecret>,
     pub(crate) owners: Cache<KnownAs, Owner>,
     pub(crate) keys: Cache<(Tenant, Owner), Arc<GuestKeys>>,
@@ -106,9 +109,11 @@ impl Vault {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|_| VaultError::Corrupt("the pool has no runtime"))?;
+        let kek = Kek::from_file(key_file)?;
         Ok(Self(Arc::new(Inner {
             pool,
-            kek: Kek::from_file(key_file)?,
+            pseudonyms: kek.derive(PSEUDONYMS),
+            kek,
             secrets: Cache::new(CACHED_TENANTS),
             owners: Cache::new(CACHED_GUESTS),
             keys: Cache::new(CACHED_GUESTS),

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use crate::kek::keyed_hash;
 use crate::vault::Vault;
 
-const PURPOSE: &str = "pseudonyms of people who act";
 /// Of a pseudonym: enough that no two people of one installation share one.
 const PSEUDONYM_BYTES: usize = 16;
 
@@ -127,7 +126,7 @@ impl Vault {
 
     /// What a person of an issuer is called in the trail and in commits.
     pub fn pseudonym(&self, issuer: &str, subject: &str) -> String {
-        let hash = keyed_hash(&self.derive(PURPOSE), &[issuer.as_bytes(), subject.as_bytes()]);
+        let hash = keyed_hash(&self.0.pseudonyms, &[issuer.as_bytes(), subject.as_bytes()]);
         data_encoding::HEXLOWER.encode(&hash[..PSEUDONYM_BYTES])
     }
 }
