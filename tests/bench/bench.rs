@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::ensure;
 
 use crate::contestant::Contestant;
-use crate::contestant::http::Posts;
+use crate::contestant::http::OverHttp;
 use crate::load::{self, Load, Sample, Window};
 use crate::progress::Progress;
 use crate::results::Results;
@@ -48,11 +48,22 @@ impl Bench {
         &self,
         callers: usize,
         owners: usize,
-        contestant: &Arc<Posts>,
+        contestant: &Arc<dyn OverHttp>,
         stored: impl AsyncFn() -> anyhow::Result<u64>,
     ) -> anyhow::Result<Sample> {
         let (window, turns) = (Window::from_now(WARM_UP, self.timed), load::round(callers, owners));
         self.checked(stored, load::closed_over_http(callers, &turns, contestant, window)).await
+    }
+
+    /// Measures a closed loop of reads over HTTP.
+    pub(crate) async fn reads(
+        &self,
+        callers: usize,
+        owners: usize,
+        contestant: &Arc<dyn OverHttp>,
+    ) -> anyhow::Result<Sample> {
+        let (window, turns) = (Window::from_now(WARM_UP, self.timed), load::round(callers, owners));
+        load::closed_over_http(callers, &turns, contestant, window).await
     }
 
     /// Measures an open loop of `rate` requests a second; `stored` counts the commits of the contestant.

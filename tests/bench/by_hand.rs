@@ -2,6 +2,7 @@
 //! transaction for each request locks the guest, appends the event and brings the guest's row up to date.
 
 mod pool;
+pub(crate) mod reads;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 pub(crate) mod batches;
 pub(crate) mod command;
+pub(crate) mod gets;
 pub(crate) mod http;
 pub(crate) mod noted;
 pub(crate) mod plain;

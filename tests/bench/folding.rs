@@ -62,6 +62,12 @@ impl Folding {
         self.tell(Commands::record_deeds(numbers), deeds.len(), "recording interactions", progress).await
     }
 
+    /// Records these deeds.
+    pub(crate) async fn record_these(&self, deeds: Vec<Deed>, progress: &Progress) -> anyhow::Result<()> {
+        let number = deeds.len();
+        self.tell(Commands::record_deeds(deeds.into_iter()), number, "recording interactions", progress).await
+    }
+
     async fn tell(&self, commands: Commands, number: usize, what: &str, progress: &Progress) -> anyhow::Result<()> {
         let callers = CALLERS.min(number);
         let load = Load { clients: self.site.connections(callers), callers, turns: once(callers, number) };

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::contestant::Contestant;
-use crate::contestant::http::Posts;
+use crate::contestant::http::OverHttp;
 use connection::{Connection, Heard};
 use http::Caller;
 pub(crate) use sample::Sample;
@@ -61,7 +61,7 @@ pub(crate) async fn closed(load: &Load, contestant: &Arc<dyn Contestant>, window
 pub(crate) async fn closed_over_http(
     callers: usize,
     turns: &Turns,
-    contestant: &Arc<Posts>,
+    contestant: &Arc<dyn OverHttp>,
     window: Window,
 ) -> anyhow::Result<Sample> {
     let mut connections = JoinSet::new();

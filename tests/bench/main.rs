@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use bench::Bench;
@@ -57,7 +57,13 @@ struct Args {
     relay: Option<PathBuf>,
     /// Be the service by hand.
     #[arg(long, hide = true)]
-    by_hand: bool,
+    by_hand: Option<ByHand>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ByHand {
+    Writes,
+    Reads,
 }
 
 #[tokio::main]
@@ -65,8 +71,11 @@ async fn main() -> ExitCode {
     let args = Args::parse();
     let done = if let Some(commit) = &args.relay {
         relay::run(commit).await
-    } else if args.by_hand {
-        by_hand::run().await
+    } else if let Some(by_hand) = args.by_hand {
+        match by_hand {
+            ByHand::Writes => by_hand::run().await,
+            ByHand::Reads => by_hand::reads::run().await,
+        }
     } else {
         Box::pin(until_interrupted(run(&args))).await
     };

@@ -12,6 +12,7 @@ mod noisy;
 mod old;
 mod open;
 mod publish;
+mod read;
 
 use crate::bench::{Bench, ROUNDS};
 use crate::field::Field;
@@ -20,6 +21,7 @@ use crate::site::Site;
 use anew::Anew;
 pub(crate) use closed::{Closed, Limit};
 use growth::Doing;
+use read::Reading;
 
 pub(crate) struct Spec {
     pub(crate) name: &'static str,
@@ -44,6 +46,8 @@ pub(crate) enum Kind {
     Own(Own),
     /// On the site whose read models are made anew.
     Anew(Anew),
+    /// On the site whose read models are read.
+    Read(Reading),
 }
 
 #[derive(Clone, Copy)]
@@ -56,9 +60,11 @@ pub(crate) enum Own {
     Growth(Doing),
     /// One tenant reads while another asks far too often.
     Noisy,
+    /// The same commands through the one origin.
+    PassThrough,
 }
 
-pub(crate) const ROWS: [Spec; 27] = [
+pub(crate) const ROWS: [Spec; 32] = [
     closed("command.c1", 1, 1, Limit::Singles, limit(0.85)),
     closed("command.c16", 1, 16, Limit::Singles, relay_and_raw(0.80, 0.80)),
     closed("command.c64", 1, 64, Limit::Singles, relay_and_raw(0.80, 1.5)),
@@ -86,6 +92,11 @@ pub(crate) const ROWS: [Spec; 27] = [
     other("lag", Kind::Own(Own::Lag), p50_and_p99(1.5, 2.0)),
     other("publish.lag", Kind::Own(Own::PublishLag), Must { missing_at_most: Some(0), ..Must::NOTHING }),
     other("read.noisy", Kind::Own(Own::Noisy), at_most(1.5)),
+    other("read.profile.c16", Kind::Read(Reading::Profile(16)), limit(0.85)),
+    other("read.profile.c64", Kind::Read(Reading::Profile(64)), limit(0.85)),
+    other("read.profile.304", Kind::Read(Reading::NotModified), Must::NOTHING),
+    other("read.interactions.page", Kind::Read(Reading::Page), limit(0.9)),
+    other("write.passthrough", Kind::Own(Own::PassThrough), limit(0.85)),
 ];
 
 const fn closed(name: &'static str, servers: usize, callers: usize, raw: Limit, must: Must) -> Spec {
@@ -131,8 +142,9 @@ impl Spec {
             Kind::Closed(_) => ROUNDS * 3,
             Kind::Hot | Kind::Open | Kind::Intake | Kind::Cold(_) | Kind::Own(Own::PublishLag) => ROUNDS,
             Kind::Own(Own::Noisy) => noisy::PAIRS * 2,
-            Kind::Http | Kind::Own(_) => ROUNDS * 2,
+            Kind::Http | Kind::Own(_) | Kind::Read(Reading::NotModified | Reading::Page) => ROUNDS * 2,
             Kind::Anew(anew) => anew.measurements(),
+            Kind::Read(Reading::Profile(_)) => ROUNDS * 5,
         }
     }
 
@@ -140,7 +152,7 @@ impl Spec {
     fn shares(&self) -> Option<usize> {
         match self.kind {
             Kind::Closed(_) | Kind::Hot | Kind::Open | Kind::Http | Kind::Intake | Kind::Cold(_) => Some(self.servers),
-            Kind::Own(_) | Kind::Anew(_) => None,
+            Kind::Own(_) | Kind::Anew(_) | Kind::Read(_) => None,
         }
     }
 }
@@ -161,9 +173,17 @@ pub(crate) async fn measure(bench: &mut Bench, wanted: &[&Spec]) -> anyhow::Resu
             Own::Lag => lag::measure(bench, spec).await?,
             Own::PublishLag => publish::measure(bench, spec).await?,
             Own::Noisy => noisy::measure(bench, spec).await?,
+            Own::PassThrough => http::measure_passed_on(bench, spec).await?,
             Own::Growth(doing) => Box::pin(growth::measure(bench, spec, doing)).await?,
         };
         bench.finish(row.held_to(spec.must))?;
+    }
+    let reads: Vec<_> = wanted
+        .iter()
+        .filter_map(|spec| if let Kind::Read(reading) = spec.kind { Some((*spec, reading)) } else { None })
+        .collect();
+    if !reads.is_empty() {
+        Box::pin(read::measure(bench, &reads)).await?;
     }
     Box::pin(anew::measure(bench, wanted)).await
 }
@@ -182,7 +202,7 @@ async fn measure_on(bench: &mut Bench, mut site: Site, wanted: &[&Spec]) -> anyh
             Kind::Open => open::measure(bench, &site, field, spec).await?,
             Kind::Http => http::measure(bench, &site, spec).await?,
             Kind::Intake => intake::measure(bench, &mut site, field, spec).await?,
-            Kind::Cold(_) | Kind::Own(_) | Kind::Anew(_) => continue,
+            Kind::Cold(_) | Kind::Own(_) | Kind::Anew(_) | Kind::Read(_) => continue,
         };
         bench.finish(row.held_to(spec.must))?;
     }

@@ -142,6 +142,10 @@ impl Site {
         self.processes.url(Service::Query).replace("http://", "")
     }
 
+    pub(crate) async fn stop_query_service(&mut self) {
+        self.processes.kill(Service::Query).await;
+    }
+
     pub(crate) async fn stop_folding(&mut self) {
         self.processes.kill(Service::Projections).await;
     }
@@ -149,6 +153,10 @@ impl Site {
     /// Process id of projection-workers.
     pub(crate) fn worker(&self) -> u32 {
         self.processes.pid(Service::Projections)
+    }
+
+    pub(crate) fn read_admin_url(&self) -> &str {
+        &self.world.database.read_admin
     }
 
     /// A connection to the read models, as their administrator.

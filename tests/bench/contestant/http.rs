@@ -1,4 +1,4 @@
-//! Commands over HTTP: the same request for ours and for the service by hand.
+//! What is measured over HTTP: the same request for ours and for whoever it is compared with.
 
 use std::ops::Range;
 
@@ -14,6 +14,17 @@ use super::{Ids, OVERLOADED, Verdict, accepted};
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// Requests to one address, and what becomes of them.
+pub(crate) trait OverHttp: Send + Sync {
+    /// `127.0.0.1:<port>`
+    fn address(&self) -> &str;
+
+    fn request(&self, owner: usize) -> anyhow::Result<Request<Full<Bytes>>>;
+
+    /// What became of a request; an error ends the whole run.
+    fn judge(&self, status: StatusCode, body: &[u8]) -> anyhow::Result<Verdict>;
+}
+
 /// One interaction for each of a number of guests, for whoever serves at this address.
 pub(crate) struct Posts {
     address: String,
@@ -25,12 +36,8 @@ pub(crate) struct Posts {
 impl Posts {
     /// Records an interaction of about 300 bytes for each of these guests; `url` is `http://127.0.0.1:<port>`.
     pub(crate) fn record(url: &str, bearer: &str, guests: Range<usize>) -> anyhow::Result<Self> {
-        let address = url.strip_prefix("http://").with_context(|| format!("{url} is no address of a service"))?;
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, address.parse()?);
+        let (address, mut headers) = (address_in(url)?, headers_of(url, bearer)?);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::AUTHORIZATION, bearer.parse()?);
-        headers.insert(TENANT_HEADER.parse::<HeaderName>()?, HeaderValue::from_static(TENANT));
         let request = |guest| {
             let path = format!("/api/v1/guests/{}/interactions", identifier(guest));
             Ok((path.parse()?, Bytes::from(interaction(guest))))
@@ -38,12 +45,28 @@ impl Posts {
         let requests = guests.map(request).collect::<anyhow::Result<_>>()?;
         Ok(Self { address: address.to_owned(), headers, requests, ids: Ids::new() })
     }
+}
 
-    pub(crate) fn address(&self) -> &str {
+/// Where `http://127.0.0.1:<port>` is.
+pub(super) fn address_in(url: &str) -> anyhow::Result<&str> {
+    url.strip_prefix("http://").with_context(|| format!("{url} is no address of a service"))
+}
+
+/// What every request says: to whom, from whom, about whose guests.
+pub(super) fn headers_of(url: &str, bearer: &str) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::HOST, address_in(url)?.parse()?);
+    headers.insert(header::AUTHORIZATION, bearer.parse()?);
+    headers.insert(TENANT_HEADER.parse::<HeaderName>()?, HeaderValue::from_static(TENANT));
+    Ok(headers)
+}
+
+impl OverHttp for Posts {
+    fn address(&self) -> &str {
         &self.address
     }
 
-    pub(crate) fn request(&self, guest: usize) -> anyhow::Result<Request<Full<Bytes>>> {
+    fn request(&self, guest: usize) -> anyhow::Result<Request<Full<Bytes>>> {
         let (uri, body) = &self.requests[guest];
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = Method::POST;
@@ -52,14 +75,13 @@ impl Posts {
         request.headers_mut().insert(IDEMPOTENCY_KEY, HeaderValue::try_from(self.ids.fresh())?);
         Ok(request)
     }
-}
 
-/// What became of a request; an error ends the whole run.
-pub(crate) fn judge(status: StatusCode, body: &[u8]) -> anyhow::Result<Verdict> {
-    match status {
-        StatusCode::CREATED | StatusCode::OK => accepted(body),
-        StatusCode::SERVICE_UNAVAILABLE if is_overloaded(body) => Ok(Verdict::Overloaded),
-        _ => bail!("refused with {status}: {}", String::from_utf8_lossy(body)),
+    fn judge(&self, status: StatusCode, body: &[u8]) -> anyhow::Result<Verdict> {
+        match status {
+            StatusCode::CREATED | StatusCode::OK => accepted(body),
+            StatusCode::SERVICE_UNAVAILABLE if is_overloaded(body) => Ok(Verdict::Overloaded),
+            _ => bail!("refused with {status}: {}", String::from_utf8_lossy(body)),
+        }
     }
 }
 

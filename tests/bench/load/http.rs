@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use super::Turns;
 use super::connection::{Answered, Heard};
 use crate::contestant::Verdict;
-use crate::contestant::http::{Posts, judge};
+use crate::contestant::http::OverHttp;
 use crate::figures::micros;
 
 type Door = SendRequest<Full<Bytes>>;
@@ -22,7 +22,7 @@ pub(super) struct Caller {
     /// Among all callers.
     pub(super) number: usize,
     pub(super) turns: Turns,
-    pub(super) contestant: Arc<Posts>,
+    pub(super) contestant: Arc<dyn OverHttp>,
     /// When the load began.
     pub(super) started: Instant,
 }
@@ -62,6 +62,6 @@ impl Caller {
     async fn post(&self, door: &mut Door, guest: usize) -> anyhow::Result<Verdict> {
         door.ready().await?;
         let (head, body) = door.send_request(self.contestant.request(guest)?).await?.into_parts();
-        judge(head.status, &body.collect().await?.to_bytes())
+        self.contestant.judge(head.status, &body.collect().await?.to_bytes())
     }
 }

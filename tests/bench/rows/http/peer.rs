@@ -33,7 +33,7 @@ impl Peer {
         let password = runtime::clock::random_id().simple().to_string();
         let postgres = Postgres::start(&tools(), &PostgresOptions::new(folder.path().to_owned(), password)).await?;
         let mut by_hand = child::command()?;
-        by_hand.arg("--by-hand").env(DATABASE_URL, postgres.admin_url());
+        by_hand.args(["--by-hand", "writes"]).env(DATABASE_URL, postgres.admin_url());
         let (process, url) = child::start(&mut by_hand).await.context("the service by hand does not start")?;
         let (database, driver) = connect(postgres.admin_url()).await?;
         Ok(Self { process, url, database, _driver: driver, postgres, _folder: folder })
