@@ -4,6 +4,7 @@ pub mod client;
 pub mod cluster;
 pub mod cutter;
 pub mod dice;
+pub mod events;
 pub mod folded;
 pub mod history;
 pub mod log;

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use vault::Vault;
 
+use crate::announce::Announcer;
 use crate::backlog::Portion;
 use crate::care::Care;
 use crate::checkpoint;
@@ -34,6 +35,7 @@ pub(crate) struct Site {
     pub(crate) status: Arc<Status>,
     pub(crate) metrics: Metrics,
     pub(crate) paces: Paces,
+    pub(crate) announcer: Announcer,
     /// False only where the price of the proof is measured.
     pub(crate) proves: bool,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use proto::subject::LogSubject;
+use schema::Partitions;
 
 use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::error::{Fault, Unfoldable, Unfolded};
@@ -148,6 +149,12 @@ impl Folder {
 }
 
 impl Folded {
+    /// The partitions of `lane` that something is folded in.
+    pub(crate) fn partitions(&self, lane: Lane) -> Partitions {
+        let places = self.marks.chunks(lane.width()).flat_map(|marks| lane.partitions().zip(marks));
+        places.filter(|(_, mark)| mark.position > 0).map(|(pp, _)| pp).collect()
+    }
+
     /// How many commits each checkpoint gets, by its index.
     pub(crate) fn applied(&self) -> Vec<(usize, i64)> {
         let applied = self.marks.iter().map(Checkpoint::applied).enumerate();

@@ -9,6 +9,7 @@
 //! What goes out goes by errands (`errand.rs`), each done by one process at a time with a position of its own: the publisher, policies,
 //! the outbox; and timers (`due.rs`). No build of a read model ever feeds or resets them.
 
+mod announce;
 mod backlog;
 mod care;
 mod checkpoint;
@@ -64,6 +65,7 @@ pub use error::{Fault, Severity};
 pub use finding::Finding;
 pub use verify::{Progress, UnknownProjection, Verification, Verified, verify};
 
+use announce::Announcer;
 use crew::Site;
 use errands::Errands;
 use metrics::{Metrics, watch};
@@ -73,8 +75,8 @@ use sampler::Sampler;
 use status::Status;
 use worker::Worker;
 
-/// One for each lane there may be of two tracks, two for the sampler, one for the pace, four for whoever asks.
-const CONNECTIONS: usize = 135;
+/// One for each lane there may be of two tracks, two for the sampler, one for the pace, one for the announcer, four for whoever asks.
+const CONNECTIONS: usize = 136;
 /// A lease that is not renewed since the lanes have all connections would move them about for ever.
 const LEASE_CONNECTIONS: usize = 1;
 
@@ -105,6 +107,7 @@ pub async fn start_with(config: Config, policies: &[&'static dyn Policy]) -> any
         status: Arc::clone(&status),
         metrics: metrics.clone(),
         paces: Paces::new(writers()),
+        announcer: Announcer::default(),
         proves: !config.without_proof,
     };
     let errands = Errands {
@@ -116,6 +119,7 @@ pub async fn start_with(config: Config, policies: &[&'static dyn Policy]) -> any
     };
     let sampler = Sampler::new(site.clone(), config.sample_percent);
     let (paces, pool_of_paces) = (site.paces.clone(), pool.clone());
+    let announcing = site.announcer.clone().run(pool.clone(), stop.clone());
     let worker = Worker::start(site, schema::pool(&config.database_url, LEASE_CONNECTIONS)?).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
     running.spawn(watch::watch(nats.clone(), metrics, stop.clone()));
@@ -126,6 +130,7 @@ pub async fn start_with(config: Config, policies: &[&'static dyn Policy]) -> any
     let checks = checks(nats, vault, pool, status, errands.status);
     let router = health::router(checks, stop.clone()).merge(exposition.router()).merge(generations);
     running.spawn(serve::serve(listener, router, stop.clone()));
+    running.spawn(announcing);
     running.spawn(paces.watch(pool_of_paces, stop.clone()));
     running.spawn(worker.run(stop.clone()));
     running.spawn(sampler.run(stop));

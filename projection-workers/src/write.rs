@@ -7,6 +7,7 @@ use futures_util::TryFutureExt as _;
 use futures_util::future::{join4, try_join_all};
 use tokio::time::{Instant, timeout};
 
+use crate::announce::Announcer;
 use crate::checkpoint::Checkpoints;
 use crate::crew::Site;
 use crate::drain;
@@ -36,6 +37,7 @@ pub(crate) struct Writer {
     /// Who is set aside.
     pub(crate) lot: Lot,
     metrics: LaneMetrics,
+    announcer: Announcer,
     pub(crate) pace: Pace,
 }
 
@@ -60,7 +62,7 @@ impl Writer {
         let metrics = site.metrics.lane(lane, checkpoints.track.live().collect());
         checkpoints.tell(&metrics);
         let pace = site.paces.of(checkpoints.track.throttled);
-        Ok(Self { connection, checkpoints, lot, metrics, pace })
+        Ok(Self { connection, checkpoints, lot, metrics, announcer: site.announcer.clone(), pace })
     }
 
     /// Writes what was folded. After a fault nothing is known of what was committed: start anew from the checkpoints.
@@ -86,6 +88,9 @@ impl Writer {
     }
 
     fn tell(&self, folded: &Folded, took: Duration) {
+        if self.checkpoints.track.live().next().is_some() {
+            self.announcer.folded(folded.partitions(self.checkpoints.lane));
+        }
         self.checkpoints.tell(&self.metrics);
         parking::tell(&folded.aside);
         if let Some((_, last)) = folded.recorded {

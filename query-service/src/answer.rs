@@ -6,9 +6,10 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::error::Fault;
+use crate::fields::{Fields, Selectable};
 use crate::position::Position;
 
-const AS_OF_HEADER: HeaderName = HeaderName::from_static("x-as-of");
+pub(crate) const AS_OF_HEADER: HeaderName = HeaderName::from_static("x-as-of");
 /// From here on commits are parked: what they change is not in the answer.
 const PARKED_HEADER: HeaderName = HeaderName::from_static("x-parked-from");
 const CANONICAL_ID_HEADER: HeaderName = HeaderName::from_static("x-canonical-id");
@@ -50,6 +51,19 @@ impl Answer {
         }
         let json = serde_json::to_vec(body)?;
         Ok(self.head(StatusCode::OK).header(header::CONTENT_TYPE, "application/json").body(Body::from(json))?)
+    }
+
+    /// The same with the members alone that were asked for.
+    pub(crate) fn respond_with<T: Selectable>(
+        self,
+        request: &HeaderMap,
+        body: &T,
+        fields: Option<&Fields>,
+    ) -> Result<Response, Fault> {
+        match fields {
+            None => self.respond(request, body),
+            Some(fields) => self.respond(request, &fields.of(body)?),
+        }
     }
 
     fn head(&self, status: StatusCode) -> response::Builder {

@@ -11,12 +11,16 @@ use runtime::limits::LimitSettings;
 use crate::pass_through::CommandUrl;
 
 const DEFAULT_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(16).expect("is not zero");
+/// A quarter of the connections a process takes.
+const DEFAULT_LIVE_STREAMS: NonZeroUsize = NonZeroUsize::new(1_024).expect("is not zero");
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8003);
 
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The read database, as a role that may only select.
     pub database_url: Secret,
+    /// The database that the workers write to, where the other one is a replica of it: what they fold is announced there.
+    pub primary_url: Secret,
     /// Connections to it, at most.
     pub database_connections: NonZeroUsize,
     /// The vault, as a role that may only look identifiers up.
@@ -29,6 +33,8 @@ pub struct Config {
     pub auth: AuthSettings,
     /// How often somebody may ask.
     pub limits: LimitSettings,
+    /// Live streams at once; each holds its connection.
+    pub live_streams: NonZeroUsize,
     pub http_address: SocketAddr,
 }
 
@@ -36,6 +42,7 @@ impl Config {
     pub fn from_env(mut env: Env) -> Result<Self, ConfigError> {
         let database_url =
             env.required("KEEPSAKE_DATABASE_URL", "the read database, as the reader role: postgres://...");
+        let primary_url = env.optional("KEEPSAKE_PRIMARY_URL", "the database the workers write to: postgres://...");
         let database_connections =
             env.or("KEEPSAKE_DATABASE_CONNECTIONS", DEFAULT_CONNECTIONS, "a number of connections, 1 or more");
         let vault_url = env.required("KEEPSAKE_VAULT_URL", "the vault, as the lookup role: postgres://...");
@@ -43,9 +50,11 @@ impl Config {
         let command_url = env.required("KEEPSAKE_COMMAND_URL", "the command service: http://host:port");
         let auth = AuthSettings::from_env(&mut env);
         let limits = LimitSettings::from_env(&mut env);
+        let live_streams = env.or("KEEPSAKE_LIVE_STREAMS", DEFAULT_LIVE_STREAMS, "a number of streams, 1 or more");
         let http_address = env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_ADDRESS, "the address to listen on: 127.0.0.1:8003");
         let settings = || {
             Some(Self {
+                primary_url: primary_url.or_else(|| database_url.clone())?,
                 database_url: database_url?,
                 database_connections,
                 vault_url: vault_url?,
@@ -53,6 +62,7 @@ impl Config {
                 command_url: command_url?,
                 auth: auth?,
                 limits,
+                live_streams,
                 http_address,
             })
         };

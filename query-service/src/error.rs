@@ -2,15 +2,14 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use deadpool_postgres::{PoolError, TimeoutType};
 use proto::identifier::InvalidIdentifier;
 use runtime::http_client::HttpError;
 use runtime::problem::Problem;
 use tokio::task::JoinError;
-use tokio_postgres::error::SqlState;
 use vault::VaultError;
 use vault::audit::Full;
 
+use crate::database::DatabaseFault;
 use crate::position::Position;
 
 /// Why a request is not answered as asked.
@@ -30,6 +29,10 @@ pub(crate) enum Fault {
     Character,
     #[error("{0}")]
     Filter(&'static str),
+    #[error("none of the fields there are")]
+    Fields(&'static [&'static str]),
+    #[error("not an order")]
+    Order(&'static str),
     #[error("not a limit")]
     Limit,
     #[error("{0} is not an instant")]
@@ -44,12 +47,8 @@ pub(crate) enum Fault {
     Behind,
     #[error("commits of the guest from {0} on are parked")]
     GuestParked(Position),
-    #[error("no database connection came free in time")]
-    Overloaded,
-    #[error("the read database does not answer: {0}")]
-    DatabaseAway(String),
-    #[error("the read database answered SQLSTATE {0}")]
-    Database(String),
+    #[error(transparent)]
+    Database(#[from] DatabaseFault),
     #[error("the vault does not answer: {0}")]
     VaultAway(String),
     #[error(transparent)]
@@ -66,6 +65,8 @@ pub(crate) enum Fault {
     Encoding(#[from] serde_json::Error),
     #[error(transparent)]
     Response(#[from] axum::http::Error),
+    #[error("an event cannot be written: {0}")]
+    Stream(axum::Error),
 }
 
 impl From<Fault> for Problem {
@@ -83,6 +84,12 @@ impl From<Fault> for Problem {
             Fault::Identifier(reason) => Self::unprocessable("invalid_identifier", reason.to_string()),
             Fault::Character => Self::unprocessable("invalid_character", "the character U+0000 cannot be stored"),
             Fault::Filter(detail) => Self::unprocessable("invalid_filter", detail),
+            Fault::Fields(known) => {
+                Self::unprocessable("invalid_filter", format!("fields takes some of: {}", known.join(", ")))
+            }
+            Fault::Order(field) => {
+                Self::unprocessable("invalid_filter", format!("sort takes {field} for oldest first, or -{field}"))
+            }
             Fault::Limit => Self::unprocessable("invalid_limit", "limit takes a whole number from 1 to 500"),
             Fault::Date(name) => Self::unprocessable(
                 "invalid_date",
@@ -98,8 +105,10 @@ impl From<Fault> for Problem {
                 "guest_parked",
                 "what happened to this guest of late cannot be shown until an operator has looked at it; read without X-Min-Position",
             ),
-            Fault::Overloaded => Self::unavailable("overloaded", "too many requests are under way"),
-            Fault::DatabaseAway(_) => {
+            Fault::Database(DatabaseFault::Overloaded) => {
+                Self::unavailable("overloaded", "too many requests are under way")
+            }
+            Fault::Database(DatabaseFault::Away(_)) => {
                 logged(&fault, Self::unavailable("database_unavailable", "the read models cannot be read now"))
             }
             Fault::VaultAway(_) => {
@@ -113,9 +122,12 @@ impl From<Fault> for Problem {
                 logged(&fault, Self::unavailable("command_service_unavailable", "commands cannot be taken now"))
             }
             Fault::OutcomeUnknown(_) => logged(&fault, unknown_outcome()),
-            Fault::Database(_) | Fault::Vault(_) | Fault::Task(_) | Fault::Encoding(_) | Fault::Response(_) => {
-                Self::internal(&fault)
-            }
+            Fault::Database(DatabaseFault::Refused(_))
+            | Fault::Vault(_)
+            | Fault::Task(_)
+            | Fault::Encoding(_)
+            | Fault::Response(_)
+            | Fault::Stream(_) => Self::internal(&fault),
         }
     }
 }
@@ -137,35 +149,9 @@ impl IntoResponse for Fault {
     }
 }
 
-/// Only the SQLSTATE is kept: Postgres' own words may repeat the values it was asked about.
 impl From<tokio_postgres::Error> for Fault {
     fn from(error: tokio_postgres::Error) -> Self {
-        match error.code() {
-            Some(&SqlState::QUERY_CANCELED | &SqlState::LOCK_NOT_AVAILABLE) => Self::Overloaded,
-            Some(code) if is_going_away(code) => Self::DatabaseAway(code.code().to_owned()),
-            Some(code) => Self::Database(code.code().to_owned()),
-            None => Self::DatabaseAway(error.to_string()),
-        }
-    }
-}
-
-/// Shutting down, starting up, or no connection left: a later attempt may succeed.
-fn is_going_away(code: &SqlState) -> bool {
-    ["57P", "08", "53"].iter().any(|class| code.code().starts_with(class))
-}
-
-impl From<PoolError> for Fault {
-    fn from(error: PoolError) -> Self {
-        match error {
-            PoolError::Timeout(TimeoutType::Wait) => Self::Overloaded,
-            PoolError::Backend(error) => Self::from(error),
-            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
-                Self::DatabaseAway("no connection in time".to_owned())
-            }
-            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
-                Self::DatabaseAway("the connection pool is closed".to_owned())
-            }
-        }
+        Self::Database(error.into())
     }
 }
 

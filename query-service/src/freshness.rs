@@ -1,4 +1,5 @@
-//! `X-Min-Position`: requests wait until the read models are as far as their caller, all of them on one poller.
+//! `X-Min-Position`: requests wait until the read models are as far as their caller. All of them share one look at the checkpoints,
+//! which is taken when there is news, and now and then without.
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Fault;
+use crate::news::News;
 use crate::position::Position;
 use crate::read::{Progress, Reach, progress};
 
@@ -16,13 +18,15 @@ const MIN_POSITION_HEADER: &str = "X-Min-Position";
 const WAIT_HEADER: &str = "X-Wait-Ms";
 const DEFAULT_WAIT_MS: u64 = 2_000;
 const MAX_WAIT_MS: u64 = 10_000;
-/// Between two looks at the checkpoints while somebody waits.
+/// Between two looks at the checkpoints while somebody waits, however much news there is.
 const PAUSE: Duration = Duration::from_millis(5);
+/// The same without news: what is announced may not be there yet where it is read, and an announcement may be lost.
+const PAUSE_WITHOUT_NEWS: Duration = Duration::from_millis(50);
 /// The same while the database does not answer.
 const PAUSE_AFTER_FAULT: Duration = Duration::from_millis(200);
 
 /// How fresh an answer must be, and how long its caller is willing to wait for that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AtLeast {
     position: Position,
     wait: Duration,
@@ -64,12 +68,13 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Fau
 pub(crate) struct Freshness {
     known: watch::Sender<Progress>,
     waiting: watch::Sender<usize>,
+    news: News,
     stop: CancellationToken,
 }
 
 impl Freshness {
-    pub(crate) fn new(stop: CancellationToken) -> Self {
-        Self { known: watch::Sender::default(), waiting: watch::Sender::default(), stop }
+    pub(crate) fn new(news: News, stop: CancellationToken) -> Self {
+        Self { known: watch::Sender::default(), waiting: watch::Sender::default(), news, stop }
     }
 
     /// Returns once everything in `reach` is that far; gives up when the caller's patience, or the process, ends.
@@ -98,15 +103,26 @@ impl Freshness {
         Fault::Behind
     }
 
-    /// The one poller: looks at the checkpoints while anybody waits, sleeps while nobody does.
+    /// Looks at the checkpoints while anybody waits, sleeps while nobody does.
     pub(crate) async fn follow(&self, pool: &Pool) {
         let mut waiting = self.waiting.subscribe();
         let looks = async {
             while waiting.wait_for(|count| *count > 0).await.is_ok() {
                 tokio::time::sleep(self.look(pool).await).await;
+                self.something_new(&mut waiting).await;
             }
         };
         self.stop.run_until_cancelled(looks).await;
+    }
+
+    /// Returns when there may be something else to see, or somebody else to look for.
+    async fn something_new(&self, waiting: &mut watch::Receiver<usize>) {
+        let longest = if self.news.is_heard() { PAUSE_WITHOUT_NEWS } else { PAUSE };
+        tokio::select! {
+            () = self.news.any().notified() => {}
+            _ = waiting.changed() => {}
+            () = tokio::time::sleep(longest) => {}
+        }
     }
 
     /// Publishes the checkpoints and says how long to pause.

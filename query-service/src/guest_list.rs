@@ -1,4 +1,4 @@
-//! A list of one guest's and of those it was merged with, newest first: read, filtered and paged the same way whatever it lists.
+//! A list of one guest's and of those it was merged with: read, filtered and paged the same way whatever it lists.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -12,6 +12,7 @@ use vault::audit::Act;
 use crate::Service;
 use crate::answer::Answer;
 use crate::error::Fault;
+use crate::fields::{Fields, Selectable};
 use crate::guest_path::GuestPath;
 use crate::page::{self, Cursor, Cursors, List};
 use crate::parameters::Parameters;
@@ -24,7 +25,7 @@ pub(crate) trait GuestList: Sized + Send + Sync {
     const MODELS: Models;
     /// Reading it, as the audit trail calls it.
     const ACT: &'static Act;
-    type Item: Serialize;
+    type Item: Selectable;
     type Place: Place;
 
     /// Takes the filters.
@@ -33,7 +34,7 @@ pub(crate) trait GuestList: Sized + Send + Sync {
     /// The filters as a cursor is bound to them.
     fn filters(&self) -> Vec<Option<&str>>;
 
-    /// Finds at most `limit` rows of the guest's cluster that come after `after`, or the newest.
+    /// Finds at most `limit` rows of the guest's cluster that come after `after`, or the first.
     fn query(&self, tenant: &Tenant, after: Option<Self::Place>, limit: i64) -> Query;
 
     fn item(row: &Row) -> Result<Self::Item, Fault>;
@@ -60,6 +61,7 @@ struct Page<T> {
 struct Asked<L> {
     guest: GuestRef,
     list: L,
+    fields: Option<Fields>,
     limit: u16,
     cursor: Option<String>,
 }
@@ -68,10 +70,11 @@ impl<L: GuestList> Asked<L> {
     fn parse(path: &GuestPath, mut parameters: Parameters) -> Result<Self, Fault> {
         let guest = path.parse(&mut parameters)?;
         let list = L::take(&mut parameters)?;
+        let fields = Fields::take::<L::Item>(&mut parameters)?;
         let limit = page::limit(&mut parameters)?;
         let cursor = parameters.take("cursor");
         parameters.finish()?;
-        Ok(Self { guest, list, limit, cursor })
+        Ok(Self { guest, list, fields, limit, cursor })
     }
 }
 
@@ -83,7 +86,7 @@ pub(crate) async fn read<L: GuestList>(
     parameters: Parameters,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    let Asked { guest, list: asked, limit, cursor } = Asked::<L>::parse(&path, parameters)?;
+    let Asked { guest, list: asked, fields, limit, cursor } = Asked::<L>::parse(&path, parameters)?;
     let guest_id = service.reader.guest_id(&scope, guest).await?;
     let filters = asked.filters();
     let list = List { name: L::NAME, tenant: scope.tenant.as_str(), owner: &guest_id, filters: &filters };
@@ -96,12 +99,17 @@ pub(crate) async fn read<L: GuestList>(
         service.reader.read(&scope, reach, [page]).await?;
 
     let canonical_id = canonical_id.ok_or(Fault::GuestNotFound)?;
-    let page = Page {
-        data: rows.iter().take(limit.into()).map(L::item).collect::<Result<_, _>>()?,
-        cursor: cursor_after::<L>(&service.cursors, &list, &rows, limit)?,
-        as_of: as_of.to_string(),
-    };
-    Answer::as_of(as_of).parked(parked_from).canonical(&guest_id, &canonical_id).respond(&headers, &page)
+    let (items, cursor) =
+        (rows.iter().take(limit.into()).map(L::item), cursor_after::<L>(&service.cursors, &list, &rows, limit)?);
+    let answer = Answer::as_of(as_of).parked(parked_from).canonical(&guest_id, &canonical_id);
+    let as_of = as_of.to_string();
+    match fields {
+        None => answer.respond(&headers, &Page { data: items.collect::<Result<Vec<_>, _>>()?, cursor, as_of }),
+        Some(fields) => {
+            let data = items.map(|item| fields.of(&item?)).collect::<Result<Vec<_>, _>>()?;
+            answer.respond(&headers, &Page { data, cursor, as_of })
+        }
+    }
 }
 
 fn seen<L: GuestList>(cursors: &Cursors, list: &List<'_>, cursor: &str) -> Result<L::Place, Fault> {

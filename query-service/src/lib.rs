@@ -2,18 +2,23 @@
 
 mod answer;
 mod config;
+mod database;
 mod error;
+mod fields;
 mod freshness;
 mod guest_list;
 mod guest_path;
 mod instant;
+mod news;
 mod page;
 mod parameters;
 mod pass_through;
 mod position;
 mod read;
 mod resources;
+mod streams;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -28,16 +33,34 @@ use vault::audit::Trail;
 pub use config::Config;
 pub use pass_through::{CommandUrl, InvalidCommandUrl};
 
+use freshness::Freshness;
+use news::News;
 use page::Cursors;
 use pass_through::CommandService;
 use read::Reader;
+use streams::Streams;
 
-/// What every handler works with. Cheap to clone.
+/// What every handler works with. Cheap to clone, as it is for each request.
 #[derive(Clone)]
-pub(crate) struct Service {
+pub(crate) struct Service(Arc<Parts>);
+
+pub(crate) struct Parts {
     reader: Reader,
     cursors: Cursors,
     commands: CommandService,
+    gatekeeper: Gatekeeper,
+    news: News,
+    streams: Streams,
+    /// The process is about to end: what lasts has to.
+    stop: CancellationToken,
+}
+
+impl Deref for Service {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 /// Starts the service; it listens when this returns, whether or not its databases answer yet.
@@ -46,26 +69,39 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let vault = Vault::connect(&config.vault_url, &config.key_file).context("the vault cannot be used")?;
     let gatekeeper = Gatekeeper::new(&config.auth, Arc::new(vault.clone()), config.limits)?;
     let connections = config.database_connections.get();
-    let pool = schema::pool(&config.database_url, connections).context("the read database cannot be used")?;
+    let pool = schema::pool_cleaned_by_borrowers(&config.database_url, connections)
+        .context("the read database cannot be used")?;
     let audit = Trail::new(vault.clone());
-    let service = Service {
+    let news = News::new();
+    let service = Service(Arc::new(Parts {
         cursors: Cursors::new(&vault.derive(page::KEY_PURPOSE)),
-        reader: Reader::new(pool, vault, audit.clone(), gatekeeper.limits(), stop.clone()),
+        reader: Reader::new(
+            pool,
+            vault,
+            audit.clone(),
+            gatekeeper.limits(),
+            Freshness::new(news.clone(), stop.clone()),
+        ),
         commands: CommandService::new(config.command_url),
-    };
+        gatekeeper: gatekeeper.clone(),
+        news: news.clone(),
+        streams: Streams::new(config.live_streams),
+        stop: stop.clone(),
+    }));
     let listener = bind(config.http_address).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
     let router = resources::router(&gatekeeper).with_state(service.clone());
     let router = router.merge(health::router(checks(&service), stop.clone()));
     // What is shown while the service stops is recorded, too.
-    let answered = CancellationToken::new();
+    let (answered, stopping) = (CancellationToken::new(), stop.clone());
     let all_answered = answered.clone().drop_guard();
     running.spawn(async move {
         let _until_then = all_answered;
-        serve(listener, router, stop).await
+        serve(listener, router, stopping).await
     });
     running.spawn(async move { Ok(audit.store(answered).await?) });
-    running.spawn(service.reader.follow());
+    running.spawn(news.follow(config.primary_url, stop));
+    running.spawn(service.reader.clone().follow());
     Ok(running)
 }
 

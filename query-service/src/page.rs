@@ -1,4 +1,4 @@
-//! Pages of a list, newest first: a cursor names the last row its caller has seen, and no other list accepts it.
+//! Pages of a list: a cursor names the last row its caller has seen, and no other list accepts it.
 
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -23,6 +23,34 @@ pub(crate) fn limit(parameters: &mut Parameters) -> Result<u16, Fault> {
     let Some(text) = parameters.take("limit") else { return Ok(DEFAULT_LIMIT) };
     let limit: u16 = text.parse().map_err(|_| Fault::Limit)?;
     if (1..=MAX_LIMIT).contains(&limit) { Ok(limit) } else { Err(Fault::Limit) }
+}
+
+/// Which end of a list comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Order {
+    #[default]
+    NewestFirst,
+    OldestFirst,
+}
+
+impl Order {
+    /// Takes `sort`: the field by which the list is ordered, with a minus for newest first.
+    pub(crate) fn take(parameters: &mut Parameters, field: &'static str) -> Result<Self, Fault> {
+        let Some(text) = parameters.take("sort") else { return Ok(Self::default()) };
+        match text.strip_prefix('-') {
+            Some(name) if name == field => Ok(Self::NewestFirst),
+            None if text == field => Ok(Self::OldestFirst),
+            Some(_) | None => Err(Fault::Order(field)),
+        }
+    }
+
+    /// As a cursor is bound to it; `None` is the order of cursors that know of no other.
+    pub(crate) fn text(self) -> Option<&'static str> {
+        match self {
+            Self::NewestFirst => None,
+            Self::OldestFirst => Some("oldest first"),
+        }
+    }
 }
 
 /// A list somebody pages through. The filters enter a cursor only as a keyed digest.

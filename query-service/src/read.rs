@@ -1,8 +1,12 @@
 //! The one way to read: as one tenant, from one snapshot, no older than the caller asked for.
 
+mod checkpoints;
 mod cluster;
+mod many;
 mod reach;
 mod snapshot;
+mod together;
+mod transaction;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,19 +19,27 @@ use runtime::auth::Principal;
 use runtime::limits::Limits;
 use runtime::problem::Problem;
 use runtime::tenant::{RequestTenant, Tenant};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vault::Vault;
 use vault::audit::Trail;
 
 use crate::error::Fault;
 use crate::freshness::{AtLeast, Freshness};
+use crate::position::Position;
+use crate::resources::{LIVES, PROFILES};
+pub(crate) use checkpoints::progress;
 pub(crate) use cluster::{canonical_id, members};
+pub(crate) use many::{Kind, Plain};
 pub(crate) use reach::{Progress, Reach};
-pub(crate) use snapshot::{Models, Query, Snapshot, progress};
+pub(crate) use snapshot::Snapshot;
+use together::Together;
+pub(crate) use transaction::Query;
 
 /// After this long the vault is taken for gone; its own statement timeout is shorter.
 const VAULT_DEADLINE: Duration = Duration::from_secs(6);
+
+/// The read models a read uses, by the names of their checkpoints.
+pub(crate) type Models = &'static [&'static str];
 
 /// What every read is bounded by: whose rows, and how fresh.
 #[derive(Clone, Debug)]
@@ -35,7 +47,14 @@ pub(crate) struct Scope {
     pub(crate) tenant: Tenant,
     pub(crate) at_least: AtLeast,
     /// Who asks.
-    principal: Principal,
+    pub(crate) principal: Principal,
+}
+
+impl Scope {
+    /// The same, however old the rows are.
+    pub(crate) fn of_any_age(self) -> Self {
+        Self { at_least: AtLeast::default(), ..self }
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Scope {
@@ -56,12 +75,17 @@ pub(crate) struct Reader {
     audit: Trail,
     limits: Arc<Limits>,
     freshness: Arc<Freshness>,
+    profiles: Together,
+    lives: Together,
     tasks: TaskTracker,
 }
 
 impl Reader {
-    pub(crate) fn new(pool: Pool, vault: Vault, audit: Trail, limits: Arc<Limits>, stop: CancellationToken) -> Self {
-        Self { pool, vault, audit, limits, freshness: Arc::new(Freshness::new(stop)), tasks: TaskTracker::new() }
+    pub(crate) fn new(pool: Pool, vault: Vault, audit: Trail, limits: Arc<Limits>, freshness: Freshness) -> Self {
+        let (freshness, tasks) = (Arc::new(freshness), TaskTracker::new());
+        let profiles = Together::new(PROFILES, pool.clone(), tasks.clone());
+        let lives = Together::new(LIVES, pool.clone(), tasks.clone());
+        Self { pool, vault, audit, limits, freshness, profiles, lives, tasks }
     }
 
     /// Reads `queries`, which see what is in `reach`, once that is as far as the caller asked for.
@@ -102,6 +126,23 @@ impl Reader {
         }
     }
 
+    /// The profile of a guest, when it is plain and as far as the caller asked for: all others are for [`Self::read`].
+    pub(crate) async fn plain_profile(&self, scope: &Scope, reach: &Reach) -> Result<Option<Plain>, Fault> {
+        let patience = scope.at_least.patience();
+        self.freshness.wait(reach, patience).await?;
+        let plain = self.profiles.read(&scope.tenant, reach.guest_id.clone()).await?;
+        let Some(plain) = plain.filter(|plain| plain.as_of >= patience.position) else { return Ok(None) };
+        self.limits.agree(&scope.tenant, plain.requests_per_s);
+        self.record(scope, reach, Some(&reach.guest_id))?;
+        Ok(Some(plain))
+    }
+
+    /// Whether something happened to a guest after this position; true as well when it takes a read of its own to tell.
+    pub(crate) async fn has_more(&self, tenant: &Tenant, guest_id: &str, after: Position) -> Result<bool, Fault> {
+        let Some(plain) = self.lives.read(tenant, guest_id.to_owned()).await? else { return Ok(true) };
+        Ok(plain.row.try_get::<_, i64>("latest")? > after.0)
+    }
+
     /// Has it on record that what is known of a guest is shown.
     fn record(&self, scope: &Scope, reach: &Reach, shown: Option<&str>) -> Result<(), Fault> {
         let Some((act, guest_id)) = reach.act.zip(shown) else { return Ok(()) };
@@ -134,7 +175,7 @@ impl Reader {
     }
 
     pub(crate) async fn ping(&self) -> Result<(), Fault> {
-        snapshot::ping(&self.pool).await
+        checkpoints::ping(&self.pool).await
     }
 
     pub(crate) async fn ping_vault(&self) -> Result<(), Fault> {

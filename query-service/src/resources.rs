@@ -9,9 +9,12 @@ use crate::Service;
 use crate::guest_list::read;
 use crate::pass_through::pass_through;
 use interactions::Interactions;
+pub(crate) use live::LIVES;
+pub(crate) use profile::PROFILES;
 use timeline::Timeline;
 
 mod interactions;
+mod live;
 mod profile;
 mod quotas;
 mod timeline;
@@ -22,6 +25,7 @@ pub(crate) fn router(gatekeeper: &Gatekeeper) -> Router<Service> {
     let profile = || get(profile::read).guarded(gatekeeper, Scope::ProfileRead);
     let interactions = || get(read::<Interactions>).guarded(gatekeeper, Scope::InteractionRead);
     let timeline = || get(read::<Timeline>).guarded(gatekeeper, Scope::InteractionRead);
+    let live = || get(live::read).guarded(gatekeeper, Scope::InteractionRead);
     let topic_summary = || get(topic_summary::read).guarded(gatekeeper, Scope::SummaryRead);
     let passed_on = || any(pass_through).options(no_such_route);
     Router::new()
@@ -33,6 +37,8 @@ pub(crate) fn router(gatekeeper: &Gatekeeper) -> Router<Service> {
         .route("/api/v1/guests/{guest_id}/interactions", interactions().merge(passed_on()))
         .route("/guests/{guest_id}/timeline", timeline())
         .route("/api/v1/guests/{guest_id}/timeline", timeline())
+        .route("/guests/{guest_id}/live", live())
+        .route("/api/v1/guests/{guest_id}/live", live())
         .route("/topics/{topic_name}/summary", topic_summary())
         .route("/api/v1/topics/{topic_name}/summary", topic_summary())
         .route("/api/v1/quotas", get(quotas::read).guarded(gatekeeper, None))

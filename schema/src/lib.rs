@@ -14,6 +14,7 @@ mod generation;
 mod lane;
 mod logins;
 mod migrate;
+mod news;
 mod pool;
 mod read_model;
 mod sources;
@@ -30,6 +31,7 @@ pub use generation::{Generation, State, Version, generations, missing, read_mode
 pub use lane::recut;
 pub use logins::{Role, create_database, grant_login};
 pub use migrate::{Migrated, migrate};
-pub use pool::pool;
+pub use news::{NEWS_CHANNEL, Partitions, listen};
+pub use pool::{CLEAN, pool, pool_cleaned_by_borrowers};
 pub use switch::{Switched, begin, drop_generation, switch, throttle};
 pub use topic_key::topic_key;

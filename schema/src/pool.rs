@@ -16,19 +16,23 @@ const SILENCE: Duration = Duration::from_secs(10);
 const LIMITS: &str = "-c statement_timeout=5s -c lock_timeout=4s -c idle_in_transaction_session_timeout=30s";
 
 /// Ends whatever a borrower left open. BEGIN first: a bare ROLLBACK outside a transaction is a warning in the server's log every
-/// time; inside an aborted one BEGIN fails, and the connection is replaced.
-const CLEAN: &str = "BEGIN; ROLLBACK; RESET ALL";
+/// time; inside an aborted one BEGIN fails, and the connection is to be replaced.
+pub const CLEAN: &str = "BEGIN; ROLLBACK; RESET ALL";
 
-/// A pool of at most `size` connections; the first one is made when it is needed.
+/// A pool of at most `size` connections; the first one is made when it is needed. Whoever borrows one finds it clean, which costs
+/// a round trip each time.
 pub fn pool(url: &Secret, size: usize) -> Result<Pool, SchemaError> {
-    let mut config = Config::from_str(url.expose()).map_err(SchemaError::Address)?;
-    let options = format!("{} {LIMITS}", config.get_options().unwrap_or_default());
-    config.options(options.trim()).connect_timeout(WAIT).keepalives_idle(SILENCE).tcp_user_timeout(SILENCE);
-    if config.get_application_name().is_none() {
-        config.application_name("keepsake");
-    }
-    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Custom(CLEAN.to_owned()) };
-    let manager = Manager::from_config(config, NoTls, recycling);
+    build(url, size, RecyclingMethod::Custom(CLEAN.to_owned()))
+}
+
+/// The same without that round trip: whoever borrows a connection sends [`CLEAN`] with the first of its own, and closes it when
+/// that fails.
+pub fn pool_cleaned_by_borrowers(url: &Secret, size: usize) -> Result<Pool, SchemaError> {
+    build(url, size, RecyclingMethod::Fast)
+}
+
+fn build(url: &Secret, size: usize, recycling_method: RecyclingMethod) -> Result<Pool, SchemaError> {
+    let manager = Manager::from_config(connecting(url)?, NoTls, ManagerConfig { recycling_method });
     let pool = Pool::builder(manager)
         .max_size(size)
         .wait_timeout(Some(WAIT))
@@ -36,4 +40,15 @@ pub fn pool(url: &Secret, size: usize) -> Result<Pool, SchemaError> {
         .recycle_timeout(Some(WAIT))
         .runtime(Runtime::Tokio1);
     Ok(pool.build()?)
+}
+
+/// A connection that is bounded in all it waits for.
+pub(crate) fn connecting(url: &Secret) -> Result<Config, SchemaError> {
+    let mut config = Config::from_str(url.expose()).map_err(SchemaError::Address)?;
+    let options = format!("{} {LIMITS}", config.get_options().unwrap_or_default());
+    config.options(options.trim()).connect_timeout(WAIT).keepalives_idle(SILENCE).tcp_user_timeout(SILENCE);
+    if config.get_application_name().is_none() {
+        config.application_name("keepsake");
+    }
+    Ok(config)
 }

@@ -20,7 +20,7 @@ const LONGEST_TASTE: usize = 700;
 const IDLE: &str = "
 SELECT count(*) FILTER (WHERE state <> 'idle' OR state_change > clock_timestamp() - interval '1 second'), count(*)
 FROM pg_stat_activity
-WHERE datname = current_database() AND usename = 'keepsake_reader_login'";
+WHERE datname = current_database() AND usename = 'keepsake_reader_login' AND application_name <> 'keepsake news'";
 /// What a connection must not remember of those who used it.
 const LEFT: &str = "
 SELECT current_setting('keepsake.tenant', true), current_setting('keepsake.cluster', true),
@@ -40,10 +40,15 @@ async fn ten_thousand_readers_who_hang_up_leave_no_connection_dirty() {
     let mut world = World::start().await;
     let postgres = world.database.reader.rsplit_once('@').expect("a login").1.split('/').next().expect("a host");
     let tap = Tap::start(postgres.to_owned()).await;
-    world.database.reader = tap.url(&world.database.reader);
+    let untapped = std::mem::take(&mut world.database.reader);
+    world.database.reader = tap.url(&untapped);
     let InProcess { command, projections, query } = InProcess::start(&world).await;
     query.stop().await.expect("stops");
-    let settings = [("KEEPSAKE_COMMAND_URL", command.url()), ("KEEPSAKE_DATABASE_CONNECTIONS", CONNECTIONS.to_owned())];
+    let settings = [
+        ("KEEPSAKE_COMMAND_URL", command.url()),
+        ("KEEPSAKE_DATABASE_CONNECTIONS", CONNECTIONS.to_owned()),
+        ("KEEPSAKE_PRIMARY_URL", untapped),
+    ];
     let query = services::query_with(&world, &settings).await;
     let ours = Client::new(&world, &query.url(), "ours").await;
     let theirs = ours.of("theirs");

@@ -1,4 +1,4 @@
-//! `GET /api/v1/guests/{guest_id}/interactions`: what one guest did, newest first.
+//! `GET /api/v1/guests/{guest_id}/interactions`: what one guest did.
 
 use chrono::{DateTime, Utc};
 use runtime::tenant::Tenant;
@@ -8,6 +8,7 @@ use tokio_postgres::Row;
 use vault::audit::Act;
 
 use crate::error::Fault;
+use crate::fields::Selectable;
 use crate::guest_list::{GuestList, Place};
 use crate::instant;
 use crate::parameters::Parameters;
@@ -30,6 +31,11 @@ pub(crate) struct Interaction {
     position: i64,
 }
 
+impl Selectable for Interaction {
+    const FIELDS: &'static [&'static str] =
+        &["interaction_id", "kind", "topic", "occurred_at", "recorded_at", "properties", "position"];
+}
+
 /// Several interactions may share an instant: the id makes the order total.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Seen {
@@ -49,7 +55,7 @@ impl GuestList for Interactions {
     }
 
     fn filters(&self) -> Vec<Option<&str>> {
-        self.0.texts().into()
+        self.0.texts()
     }
 
     fn query(&self, tenant: &Tenant, after: Option<Seen>, limit: i64) -> Query {
@@ -88,6 +94,14 @@ impl Place for Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::assert_complete;
+
+    #[test]
+    fn every_field_can_be_asked_for() {
+        let [id, kind, topic, occurred_at, recorded_at] = [const { String::new() }; 5];
+        let properties = RawValue::from_string("{}".to_owned()).expect("JSON");
+        assert_complete(&Interaction { id, kind, topic, occurred_at, recorded_at, properties, position: 0 });
+    }
 
     #[test]
     fn a_place_reads_back_as_it_was_written() {

@@ -12,10 +12,12 @@ use vault::audit::Act;
 use crate::Service;
 use crate::answer::Answer;
 use crate::error::Fault;
+use crate::fields::{Fields, Selectable};
 use crate::guest_path::GuestPath;
 use crate::instant;
 use crate::parameters::Parameters;
-use crate::read::{Models, Query, Reach, Scope, Snapshot, canonical_id, members};
+use crate::position::Position;
+use crate::read::{Kind, Models, Plain, Query, Reach, Scope, Snapshot, canonical_id, members};
 
 const MODELS: Models = &["tenant", "identity", "profile"];
 const ACT: &Act = &Act::new("profile.read");
@@ -51,6 +53,45 @@ WHERE own.tenant = $1 AND own.guest_id = ",
 LIMIT 1"
 );
 
+/// The same of many guests, of whom each is everybody in its cluster: as far as their rows are, that is nearly all.
+///
+/// A step is a LATERAL that its LIMIT or OFFSET keeps from becoming a join over a whole tenant.
+pub(crate) const PROFILES: Kind = Kind {
+    models: MODELS,
+    sql: "
+-- profiles()
+SELECT asked.guest_id, own.attributes::text AS attributes, own.registered_at, own.version, own.interaction_count,
+       own.first_seen_at, own.last_seen_at, greatest(own.position, known.position) AS position,
+       identifiers.namespaces, identifiers.identifiers
+FROM unnest($2::text[]) AS asked (guest_id)
+CROSS JOIN LATERAL (
+  SELECT position
+  FROM read.identity
+  WHERE tenant = $1 AND guest_id = asked.guest_id AND canonical_id = asked.guest_id
+  LIMIT 1
+) AS known
+CROSS JOIN LATERAL (
+  SELECT attributes, registered_at, version, interaction_count, first_seen_at, last_seen_at, position
+  FROM read.profile
+  WHERE tenant = $1 AND guest_id = asked.guest_id
+  LIMIT 1
+) AS own
+CROSS JOIN LATERAL (
+  SELECT array_agg(namespace) AS namespaces, array_agg(value) AS identifiers
+  FROM (
+    SELECT namespace, value
+    FROM read.identity_identifier
+    WHERE tenant = $1 AND guest_id = asked.guest_id
+    ORDER BY namespace, value
+    LIMIT 1000
+  ) AS sorted
+) AS identifiers
+WHERE NOT EXISTS (
+  SELECT FROM read.identity_absorbed WHERE tenant = $1 AND guest_id = asked.guest_id OFFSET 0
+)
+LIMIT 1000",
+};
+
 const IDENTIFIERS: &str = concat!(
     "
 -- profile_identifiers()
@@ -82,6 +123,20 @@ struct Profile {
     as_of: String,
 }
 
+impl Selectable for Profile {
+    const FIELDS: &'static [&'static str] = &[
+        "guest_id",
+        "identifiers",
+        "attributes",
+        "registered_at",
+        "interaction_count",
+        "first_seen_at",
+        "last_seen_at",
+        "version",
+        "as_of",
+    ];
+}
+
 #[derive(Serialize)]
 struct Identifier {
     namespace: String,
@@ -96,32 +151,38 @@ pub(crate) async fn read(
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
     let guest = path.parse(&mut parameters)?;
+    let fields = Fields::take::<Profile>(&mut parameters)?;
     parameters.finish()?;
     let guest_id = service.reader.guest_id(&scope, guest).await?;
-    let queries = [PROFILE, IDENTIFIERS].map(|sql| Query::new(sql).with(scope.tenant.to_string()));
     let reach = Reach::guest(MODELS, ACT, &scope.tenant, &guest_id);
+    if let Some(Plain { as_of, row, .. }) = service.reader.plain_profile(&scope, &reach).await? {
+        let identifiers = identifiers_of(row.try_get("namespaces")?, row.try_get("identifiers")?);
+        let profile = profile_in(&row, guest_id, identifiers, as_of)?;
+        let answer = Answer::as_of(as_of).tagged(profile.version, row.try_get("position")?);
+        return answer.respond_with(&headers, &profile, fields.as_ref());
+    }
+    let queries = [PROFILE, IDENTIFIERS].map(|sql| Query::new(sql).with(scope.tenant.to_string()));
     let Snapshot { as_of, parked_from, canonical_id, rows: [profile, identifiers], .. } =
         service.reader.read(&scope, reach, queries).await?;
     let (canonical_id, row) = canonical_id.zip(profile.first()).ok_or(Fault::GuestNotFound)?;
-    let identifiers = identifiers_in(&identifiers)?;
-    let profile = Profile { guest_id: canonical_id, identifiers, as_of: as_of.to_string(), ..profile_in(row)? };
+    let profile = profile_in(row, canonical_id, identifiers_in(&identifiers)?, as_of)?;
     let answer = Answer::as_of(as_of).parked(parked_from).tagged(profile.version, row.try_get("position")?);
-    answer.canonical(&guest_id, &profile.guest_id).respond(&headers, &profile)
+    answer.canonical(&guest_id, &profile.guest_id).respond_with(&headers, &profile, fields.as_ref())
 }
 
-fn profile_in(row: &Row) -> Result<Profile, Fault> {
+fn profile_in(row: &Row, guest_id: String, identifiers: Vec<Identifier>, as_of: Position) -> Result<Profile, Fault> {
     let instant = |name| -> Result<_, Fault> { Ok(row.try_get::<_, Option<DateTime<Utc>>>(name)?.map(instant::utc)) };
     let attributes: Option<String> = row.try_get("attributes")?;
     Ok(Profile {
-        guest_id: String::new(),
-        identifiers: Vec::new(),
+        guest_id,
+        identifiers,
         attributes: RawValue::from_string(attributes.unwrap_or_else(|| "{}".to_owned()))?,
         registered_at: instant("registered_at")?,
         interaction_count: row.try_get("interaction_count")?,
         first_seen_at: instant("first_seen_at")?,
         last_seen_at: instant("last_seen_at")?,
         version: row.try_get("version")?,
-        as_of: String::new(),
+        as_of: as_of.to_string(),
     })
 }
 
@@ -129,4 +190,31 @@ fn identifiers_in(rows: &[Row]) -> Result<Vec<Identifier>, Fault> {
     rows.iter()
         .map(|row| Ok(Identifier { namespace: row.try_get("namespace")?, value: row.try_get("value")? }))
         .collect()
+}
+
+/// None of either is no array at all.
+fn identifiers_of(namespaces: Option<Vec<String>>, values: Option<Vec<String>>) -> Vec<Identifier> {
+    let pairs = namespaces.into_iter().flatten().zip(values.into_iter().flatten());
+    pairs.map(|(namespace, value)| Identifier { namespace, value }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::assert_complete;
+
+    #[test]
+    fn every_field_can_be_asked_for() {
+        assert_complete(&Profile {
+            guest_id: String::new(),
+            identifiers: Vec::new(),
+            attributes: RawValue::from_string("{}".to_owned()).expect("JSON"),
+            registered_at: None,
+            interaction_count: 0,
+            first_seen_at: None,
+            last_seen_at: None,
+            version: 0,
+            as_of: String::new(),
+        });
+    }
 }

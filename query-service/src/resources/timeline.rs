@@ -1,4 +1,4 @@
-//! `GET /api/v1/guests/{guest_id}/timeline`: a guest's whole life, newest first, in the order it came into the log.
+//! `GET /api/v1/guests/{guest_id}/timeline`: a guest's whole life, in the order it came into the log.
 
 use proto::EventType;
 use runtime::tenant::Tenant;
@@ -8,95 +8,150 @@ use tokio_postgres::Row;
 use vault::audit::Act;
 
 use crate::error::Fault;
+use crate::fields::Selectable;
 use crate::guest_list::{GuestList, Place};
 use crate::instant;
+use crate::page::Order;
 use crate::parameters::Parameters;
 use crate::read::{Models, Query, members};
 
 /// The type has no index, so one statement serves with and without it.
 /// Each member of the cluster gives its own next page, and the first of all those rows are the page.
-const TIMELINE: &str = concat!(
-    "
+macro_rules! timeline {
+    ($beyond:literal, $order:literal) => {
+        concat!(
+            "
 -- timeline()
 SELECT page.*
 FROM ",
-    members!(),
-    "
+            members!(),
+            "
 CROSS JOIN LATERAL (
   SELECT event_id, event_type, occurred_at, recorded_at, position, event_index, summary::text AS summary
   FROM read.timeline
   WHERE tenant = $1
     AND guest_id = member.guest_id
-    AND (position, event_index) < ($2, $3)
+    AND (position, event_index) ",
+            $beyond,
+            " ($2, $3)
     AND ($4::text IS NULL OR event_type = $4)
-  ORDER BY position DESC, event_index DESC
+  ORDER BY position ",
+            $order,
+            ", event_index ",
+            $order,
+            "
   LIMIT $5
 ) AS page
-ORDER BY position DESC, event_index DESC
+ORDER BY position ",
+            $order,
+            ", event_index ",
+            $order,
+            "
 LIMIT $5"
-);
+        )
+    };
+}
+
+const NEWEST_FIRST: &str = timeline!("<", "DESC");
+const OLDEST_FIRST: &str = timeline!(">", "ASC");
+
+pub(crate) static ACT: Act = Act::new("timeline.read");
 
 pub(crate) struct Timeline {
     event_type: Option<&'static str>,
+    order: Order,
 }
 
+/// What happened.
 #[derive(Serialize)]
 pub(crate) struct Entry {
     event_id: String,
     #[serde(rename = "type")]
-    event_type: String,
+    pub(crate) event_type: String,
     occurred_at: String,
     recorded_at: String,
     position: i64,
     summary: Box<RawValue>,
 }
 
-#[derive(Debug, PartialEq)]
-pub(crate) struct Seen {
-    position: i64,
-    event_index: i16,
+impl Selectable for Entry {
+    const FIELDS: &'static [&'static str] = &["event_id", "type", "occurred_at", "recorded_at", "position", "summary"];
 }
 
-/// Comes after every row there can be.
-const NOTHING_SEEN: Seen = Seen { position: i64::MAX, event_index: i16::MAX };
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) position: i64,
+    pub(crate) event_index: i16,
+}
+
+/// Comes after every row there can be, and before.
+pub(crate) const NOTHING_SEEN: Seen = Seen { position: i64::MAX, event_index: i16::MAX };
+const NOTHING_YET: Seen = Seen { position: 0, event_index: 0 };
 
 impl GuestList for Timeline {
     const NAME: &'static str = "timeline";
     const MODELS: Models = &["tenant", "identity", "timeline"];
-    const ACT: &Act = &Act::new("timeline.read");
+    const ACT: &Act = &ACT;
     type Item = Entry;
     type Place = Seen;
 
-    /// Takes `type`.
+    /// Takes `type` and `sort`.
     fn take(parameters: &mut Parameters) -> Result<Self, Fault> {
         let known = |name: String| EventType::named(&name).ok_or(Fault::Filter("type names no event there is"));
         let event_type = parameters.take("type").map(known).transpose()?;
-        Ok(Self { event_type: event_type.map(|event_type| event_type.name) })
+        let order = Order::take(parameters, "position")?;
+        Ok(Self { event_type: event_type.map(|event_type| event_type.name), order })
     }
 
     fn filters(&self) -> Vec<Option<&str>> {
-        vec![self.event_type]
+        vec![self.event_type, self.order.text()]
     }
 
     fn query(&self, tenant: &Tenant, after: Option<Seen>, limit: i64) -> Query {
-        let Seen { position, event_index } = after.unwrap_or(NOTHING_SEEN);
-        let query = Query::new(TIMELINE).with(tenant.to_string());
+        let (sql, begin) = match self.order {
+            Order::NewestFirst => (NEWEST_FIRST, NOTHING_SEEN),
+            Order::OldestFirst => (OLDEST_FIRST, NOTHING_YET),
+        };
+        let Seen { position, event_index } = after.unwrap_or(begin);
+        let query = Query::new(sql).with(tenant.to_string());
         query.with(position).with(event_index).with(self.event_type).with(limit)
     }
 
     fn item(row: &Row) -> Result<Entry, Fault> {
-        Ok(Entry {
-            event_id: row.try_get("event_id")?,
-            event_type: row.try_get("event_type")?,
-            occurred_at: instant::utc(row.try_get("occurred_at")?),
-            recorded_at: instant::utc(row.try_get("recorded_at")?),
-            position: row.try_get("position")?,
-            summary: RawValue::from_string(row.try_get("summary")?)?,
-        })
+        entry(row)
     }
 
     fn place(row: &Row) -> Result<Seen, Fault> {
-        Ok(Seen { position: row.try_get("position")?, event_index: row.try_get("event_index")? })
+        place(row)
+    }
+}
+
+pub(crate) fn entry(row: &Row) -> Result<Entry, Fault> {
+    Ok(Entry {
+        event_id: row.try_get("event_id")?,
+        event_type: row.try_get("event_type")?,
+        occurred_at: instant::utc(row.try_get("occurred_at")?),
+        recorded_at: instant::utc(row.try_get("recorded_at")?),
+        position: row.try_get("position")?,
+        summary: RawValue::from_string(row.try_get("summary")?)?,
+    })
+}
+
+pub(crate) fn place(row: &Row) -> Result<Seen, Fault> {
+    Ok(Seen { position: row.try_get("position")?, event_index: row.try_get("event_index")? })
+}
+
+impl Seen {
+    /// As the id of an event of a live stream: `1234-0`.
+    pub(crate) fn to_event(self) -> String {
+        format!("{}-{}", self.position, self.event_index)
+    }
+
+    /// `None` of what was never such an id.
+    pub(crate) fn of_event(id: &str) -> Option<Self> {
+        let (position, event_index) = id.split_once('-')?;
+        let seen = Self { position: position.parse().ok()?, event_index: event_index.parse().ok()? };
+        (seen.position >= 0 && seen.event_index >= 0 && seen.to_event() == id).then_some(seen)
     }
 }
 
@@ -115,6 +170,7 @@ impl Place for Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::assert_complete;
 
     fn asked(query: &str) -> Result<Timeline, Fault> {
         let uri = format!("/?{query}").parse().expect("a URI");
@@ -131,9 +187,26 @@ mod tests {
     }
 
     #[test]
+    fn every_field_can_be_asked_for() {
+        let [event_id, event_type, occurred_at, recorded_at] = [const { String::new() }; 4];
+        let summary = RawValue::from_string("{}".to_owned()).expect("JSON");
+        assert_complete(&Entry { event_id, event_type, occurred_at, recorded_at, position: 0, summary });
+    }
+
+    #[test]
     fn a_place_reads_back_as_it_was_written() {
         let seen = Seen { position: 918_273, event_index: 2 };
         assert_eq!(Seen::parse(&seen.bytes()), Some(seen));
+    }
+
+    #[test]
+    fn the_id_of_an_event_reads_back_and_nothing_else_does() {
+        let seen = Seen { position: 918_273, event_index: 2 };
+        assert_eq!(seen.to_event(), "918273-2");
+        assert_eq!(Seen::of_event("918273-2"), Some(seen));
+        for text in ["", "-", "7", "7-", "-7-1", "7--1", "+7-1", "07-1", "7-1 ", "7-99999", "99999999999999999999-1"] {
+            assert_eq!(Seen::of_event(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::MethodRouter;
 
-use super::{ApiKeys, Auth, AuthSettings, IssuersError, Scope};
+use super::{ApiKeys, Auth, AuthSettings, IssuersError, Principal, Scope};
 use crate::limits::{Allowance, LimitSettings, Limits};
 use crate::problem::Problem;
-use crate::tenant;
+use crate::tenant::{self, Tenant};
 
 /// Who stands at the gates of a process. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +27,12 @@ impl Gatekeeper {
 }
 
 impl Gatekeeper {
+    /// Whether who was let in with these headers still would be: for what lasts longer than an answer.
+    pub async fn still_admits(&self, headers: &HeaderMap, scope: Scope) -> Result<(), Problem> {
+        let principal = self.auth.authenticate(headers).await?;
+        allowed(&principal, &tenant::named_in(headers)?, Some(scope))
+    }
+
     /// The budgets it holds callers to.
     pub fn limits(&self) -> Arc<Limits> {
         Arc::clone(&self.limits)
@@ -69,16 +76,21 @@ impl Gate {
     async fn admit(&self, request: &mut Request) -> Result<Allowance, Problem> {
         let principal = self.keeper.auth.authenticate(request.headers()).await?;
         let tenant = tenant::named_in(request.headers())?;
-        if !principal.is_of(&tenant) {
-            return Err(Problem::forbidden("tenant_mismatch", "this token is not for the tenant in X-Tenant-ID"));
-        }
-        if let Some(scope) = self.scope.filter(|scope| !principal.may(*scope)) {
-            return Err(Problem::forbidden("scope_missing", format!("this token lacks the scope {scope}")));
-        }
+        allowed(&principal, &tenant, self.scope)?;
         let allowance = self.keeper.limits.take(&tenant, &principal)?;
         request.extensions_mut().insert(tenant::RequestTenant(tenant));
         request.extensions_mut().insert(principal);
         request.extensions_mut().insert(allowance);
         Ok(allowance)
     }
+}
+
+fn allowed(principal: &Principal, tenant: &Tenant, scope: Option<Scope>) -> Result<(), Problem> {
+    if !principal.is_of(tenant) {
+        return Err(Problem::forbidden("tenant_mismatch", "this token is not for the tenant in X-Tenant-ID"));
+    }
+    if let Some(scope) = scope.filter(|scope| !principal.may(*scope)) {
+        return Err(Problem::forbidden("scope_missing", format!("this token lacks the scope {scope}")));
+    }
+    Ok(())
 }

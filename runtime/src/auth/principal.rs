@@ -117,7 +117,7 @@ impl Principal {
     }
 
     /// The same for every token of one caller, and of no other's but by chance.
-    pub(crate) fn key(&self) -> u64 {
+    pub fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         match &self.0.actor {
             Actor::ApiKey { tenant, name, .. } => (tenant, name).hash(&mut hasher),

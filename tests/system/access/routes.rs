@@ -47,6 +47,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/api/v1/guests/{guest}/interactions", Scope::InteractionRead, true),
         Route::get("/guests/{guest}/timeline", Scope::InteractionRead, true),
         Route::get("/api/v1/guests/{guest}/timeline", Scope::InteractionRead, true),
+        Route::get("/guests/{guest}/live", Scope::InteractionRead, true),
+        Route::get("/api/v1/guests/{guest}/live", Scope::InteractionRead, true),
         Route::get("/topics/jazz/summary", Scope::SummaryRead, false),
         Route::get("/api/v1/topics/jazz/summary", Scope::SummaryRead, false),
         Route::get("/commands/known", Scope::CommandRead, false),

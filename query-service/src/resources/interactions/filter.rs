@@ -7,6 +7,7 @@ use tokio_postgres::types::Timestamp;
 use super::Seen;
 use crate::error::Fault;
 use crate::instant;
+use crate::page::Order;
 use crate::parameters::Parameters;
 use crate::read::{Query, members};
 
@@ -14,7 +15,7 @@ use crate::read::{Query, members};
 /// COALESCE: Postgres thinks it may leak rows of other tenants, and under row-level security keeps it out of index conditions.
 /// Each member of the cluster gives its own next page, and the first of all those rows are the page.
 macro_rules! page {
-    ($name:literal, $filter:literal) => {
+    ($name:literal, $bound:literal, $beyond:literal, $order:literal, $filter:literal) => {
         concat!(
             "\n-- ",
             $name,
@@ -29,24 +30,43 @@ CROSS JOIN LATERAL (
   FROM read.interaction
   WHERE tenant = $1
     AND guest_id = member.guest_id
-    AND occurred_at >= $2
-    AND (occurred_at, interaction_id) < ($3, $4)
+    AND occurred_at ",
+            $bound,
+            " $2
+    AND (occurred_at, interaction_id) ",
+            $beyond,
+            " ($3, $4)
     ",
             $filter,
             "
-  ORDER BY occurred_at DESC, interaction_id DESC
+  ORDER BY occurred_at ",
+            $order,
+            ", interaction_id ",
+            $order,
+            "
   LIMIT $5
 ) AS page
-ORDER BY occurred_at DESC, interaction_id DESC
+ORDER BY occurred_at ",
+            $order,
+            ", interaction_id ",
+            $order,
+            "
 LIMIT $5"
         )
     };
 }
 
-const ALL: &str = page!("interactions", "");
-const OF_KIND: &str = page!("interactions_of_kind", "AND kind = $6");
-const ON_TOPIC: &str = page!("interactions_on_topic", "AND topic_key = $6");
-const OF_KIND_ON_TOPIC: &str = page!("interactions_of_kind_on_topic", "AND kind = $6 AND topic_key = $7");
+/// Newest first, then oldest first.
+macro_rules! both {
+    ($name:literal, $filter:literal) => {
+        [page!($name, ">=", "<", "DESC", $filter), page!($name, "<", ">", "ASC", $filter)]
+    };
+}
+
+const ALL: [&str; 2] = both!("interactions", "");
+const OF_KIND: [&str; 2] = both!("interactions_of_kind", "AND kind = $6");
+const ON_TOPIC: [&str; 2] = both!("interactions_on_topic", "AND topic_key = $6");
+const OF_KIND_ON_TOPIC: [&str; 2] = both!("interactions_of_kind_on_topic", "AND kind = $6 AND topic_key = $7");
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Filter {
@@ -59,10 +79,11 @@ pub(super) struct Filter {
     /// Both as the caller wrote them: part of what a cursor belongs to.
     from_text: Option<String>,
     to_text: Option<String>,
+    order: Order,
 }
 
 impl Filter {
-    /// Takes `kind` (or `type`), `topic`, `from` and `to`.
+    /// Takes `kind` (or `type`), `topic`, `from`, `to` and `sort`.
     pub(super) fn take(parameters: &mut Parameters) -> Result<Self, Fault> {
         let (kind, alias) = (parameters.take("kind"), parameters.take("type"));
         if kind.is_some() && alias.is_some() {
@@ -71,27 +92,32 @@ impl Filter {
         let topic_key = parameters.take("topic").map(|topic| schema::topic_key(&topic));
         let (from_text, to_text) = (parameters.take("from"), parameters.take("to"));
         let (from, to) = (parse("from", from_text.as_deref())?, parse("to", to_text.as_deref())?);
-        Ok(Self { kind: kind.or(alias), topic_key, from, to, from_text, to_text })
+        let order = Order::take(parameters, "occurred_at")?;
+        Ok(Self { kind: kind.or(alias), topic_key, from, to, from_text, to_text, order })
     }
 
-    pub(super) fn texts(&self) -> [Option<&str>; 4] {
-        [&self.kind, &self.topic_key, &self.from_text, &self.to_text].map(Option::as_deref)
+    pub(super) fn texts(&self) -> Vec<Option<&str>> {
+        let texts = [&self.kind, &self.topic_key, &self.from_text, &self.to_text].map(Option::as_deref);
+        texts.into_iter().chain([self.order.text()]).collect()
     }
 
-    /// Finds at most `limit` interactions that come after `after`, or the newest.
+    /// Finds at most `limit` interactions that come after `after`, or the first.
     pub(super) fn query(&self, tenant: &Tenant, after: Option<Seen>, limit: i64) -> Query {
-        let sql = match (&self.kind, &self.topic_key) {
+        let [newest_first, oldest_first] = match (&self.kind, &self.topic_key) {
             (None, None) => ALL,
             (Some(_), None) => OF_KIND,
             (None, Some(_)) => ON_TOPIC,
             (Some(_), Some(_)) => OF_KIND_ON_TOPIC,
         };
-        // A cursor was issued below `to`; no id sorts before the empty one, so `to` itself stays excluded.
-        let (before, before_id) = after.map_or((self.to, String::new()), |seen| (Some(seen.at), seen.id));
         let from = self.from.map_or(Timestamp::NegInfinity, Timestamp::Value);
-        let before = before.map_or(Timestamp::PosInfinity, Timestamp::Value);
-        let query = Query::new(sql).with(tenant.to_string());
-        let query = query.with(from).with(before).with(before_id).with(limit);
+        let to = self.to.map_or(Timestamp::PosInfinity, Timestamp::Value);
+        // No id sorts before the empty one: the first page has what happened at `from` itself, and nothing of `to`.
+        let (sql, end, begin) = match self.order {
+            Order::NewestFirst => (newest_first, from, to),
+            Order::OldestFirst => (oldest_first, to, from),
+        };
+        let (begin, seen_id) = after.map_or((begin, String::new()), |seen| (Timestamp::Value(seen.at), seen.id));
+        let query = Query::new(sql).with(tenant.to_string()).with(end).with(begin).with(seen_id).with(limit);
         [&self.kind, &self.topic_key].into_iter().flatten().fold(query, |query, value| query.with(value.clone()))
     }
 }
@@ -113,6 +139,15 @@ mod tests {
     fn type_is_another_name_of_kind() {
         assert_eq!(filter("type=order.created").expect("valid"), filter("kind=order.created").expect("valid"));
         assert!(matches!(filter("type=a&kind=a"), Err(Fault::Filter(_))));
+    }
+
+    #[test]
+    fn only_the_time_is_an_order() {
+        assert_eq!(filter("").expect("valid"), filter("sort=-occurred_at").expect("valid"));
+        assert_eq!(filter("sort=occurred_at").expect("valid").order, Order::OldestFirst);
+        for unknown in ["sort=", "sort=email;drop", "sort=--occurred_at", "sort=kind"] {
+            assert!(matches!(filter(unknown), Err(Fault::Order("occurred_at"))), "{unknown}");
+        }
     }
 
     #[test]
