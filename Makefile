@@ -33,7 +33,7 @@ test: toolchain ## Run every test, on real servers
 	@cargo test --package keepsake-tests --locked --test system
 
 planted: toolchain ## Plant one fault after the other in a copy of the tree: a named test must catch each
-	@cargo build --package keepsake-cli --bin keepsake --locked
+	@cargo build --package keepsake-cli --package keepsake-tests --bin keepsake --locked
 	@tests/planted/run $(ARGS)
 
 samples: toolchain ## Write down new messages as the log keeps them, and the AsyncAPI document; rewrites no old message
@@ -43,7 +43,7 @@ samples: toolchain ## Write down new messages as the log keeps them, and the Asy
 bench: toolchain ## Measure the release build beside its limits (make bench ARGS="command.c64 load"; ARGS=--help)
 	@echo "building the release (some minutes the first time)"
 	@cargo build --release --locked --package keepsake-cli --bin keepsake
-	@exec cargo bench --locked --package keepsake-tests --bench bench -- $(ARGS)
+	@exec cargo bench --locked --package keepsake-tests --no-default-features --bench bench -- $(ARGS)
 
 check: toolchain tools ## Format, lints, documentation, dependencies, spelling
 	@echo "checking format";          cargo fmt --all -- --check
@@ -53,6 +53,7 @@ check: toolchain tools ## Format, lints, documentation, dependencies, spelling
 	@echo "checking spelling";        $(call tool,typos)
 	@echo "checking planted faults";  $(planted_fit)
 	@echo "checking lints";           cargo clippy --workspace --all-targets --locked -- -D warnings
+	@echo "checking what is released, without features"; cargo clippy --package keepsake-cli --package keepsake-runtime --locked -- -D warnings
 	@echo "checking documentation";   RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 # A tool on PATH of the right version was linked into .run/tools/bin by `tools`, so there is one place to look.

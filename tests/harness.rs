@@ -2,6 +2,8 @@
 
 pub mod client;
 pub mod cluster;
+#[cfg(feature = "otlp")]
+pub mod collector;
 pub mod cutter;
 pub mod dice;
 pub mod events;
@@ -34,6 +36,8 @@ use tempfile::TempDir;
 
 pub use client::Client;
 pub use cluster::Cluster;
+#[cfg(feature = "otlp")]
+pub use collector::{Collector, Recorded};
 pub use cutter::Cutter;
 pub use dice::Dice;
 pub use folded::until_folded;

@@ -18,6 +18,7 @@ use async_nats::Client;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use runtime::trace;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -27,6 +28,7 @@ pub use entry::Entry;
 use self::pace::Pace;
 use self::publish::Refused;
 use self::waiting::{Unit, Waiting};
+use crate::spans;
 
 /// Units taken from the queue at once; what bounds their number is the doors, which let in fewer commands than this.
 const QUEUED: usize = 4_096;
@@ -59,11 +61,18 @@ impl Appender {
 
     /// Appends all of the commits or none, in one atomic batch; the position answered is the last one's, and the others'
     /// are those right before it.
-    pub async fn append_together(&self, commits: Vec<Entry>) -> Result<Appended, AppendFault> {
+    pub async fn append_together(&self, mut commits: Vec<Entry>) -> Result<Appended, AppendFault> {
+        let span = trace::step(spans::append);
+        let onward = trace::onward(&span);
+        for commit in &mut commits {
+            commit.trace = onward;
+        }
         let (answer, answered) = oneshot::channel();
-        self.queue.send(Unit::new(commits, answer)?).await.map_err(|_| AppendFault::Stopped)?;
+        self.queue.send(Unit::new(commits, answer, span.clone())?).await.map_err(|_| AppendFault::Stopped)?;
         // It was taken, so it may have been published.
-        answered.await.unwrap_or(Ok(Appended::Unclear))
+        let outcome = answered.await.unwrap_or(Ok(Appended::Unclear));
+        spans::appended(&span, outcome.as_ref());
+        outcome
     }
 
     /// How long ago the log last acknowledged a commit; at first, how long ago this began.

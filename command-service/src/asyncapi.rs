@@ -147,6 +147,10 @@ fn headers() -> Value {
             "type": "string", "pattern": "^[0-9]+$",
             "description": "A request that was not begun so many milliseconds after it came is not begun any more.",
         },
+        "traceparent": {
+            "type": "string", "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+            "description": "W3C Trace Context: the step of a trace that the command continues.",
+        },
     }})
 }
 
@@ -158,6 +162,7 @@ fn problem_schema() -> Value {
         "properties": {
             "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
             "code": {"type": "string"}, "detail": {"type": "string"}, "instance": {"type": "string"},
+            "trace_id": {"type": "string"},
             "retryable": {"type": "boolean"}, "outcome": {"enum": ["not_applied", "unknown"]},
             "errors": {"type": "array", "items": {"type": "object"}},
         },

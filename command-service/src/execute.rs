@@ -10,6 +10,8 @@ use proto::subject::{LogSubject, Owner, Tenant};
 use proto::{Command, Commit, EventId, Reply};
 use runtime::clock;
 use runtime::limits::Limits;
+use runtime::trace;
+use tracing::Instrument as _;
 use vault::Vault;
 
 use crate::acts::Acts;
@@ -17,6 +19,7 @@ use crate::appender::Appended;
 use crate::commit::{self, Draft, Request, Resolved};
 use crate::error::Fault;
 use crate::event_store::{EventStore, Loaded, Original, Reach};
+use crate::spans;
 use crate::target::{self, Target};
 use crate::tenants::Tenants;
 use crate::turn_queue::TurnQueue;
@@ -79,7 +82,9 @@ impl Executor {
 
     /// Carries the command out, once however often it is sent.
     pub(crate) async fn execute(&self, request: &Request) -> Result<Reply, Fault> {
-        let outcome = self.carry_out(request).await;
+        let span = trace::step(|| spans::command(request));
+        let outcome = self.carry_out(request).instrument(span.clone()).await;
+        spans::carried_out(&span, outcome.as_ref());
         if let Err(Fault::KeyMissing { subject, which }) = &outcome {
             tracing::error!(alarm = "key_missing", %subject, which, "a guest who was not erased has lost a key: restore the vault");
             self.store.note_keyless(subject);

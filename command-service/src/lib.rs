@@ -17,6 +17,7 @@ mod execute;
 mod ingress;
 mod outgoing;
 mod precondition;
+mod spans;
 mod target;
 mod tenants;
 mod turn_queue;

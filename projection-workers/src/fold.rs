@@ -14,6 +14,7 @@ use crate::parking::{Fate, Lot, SetAside};
 use crate::projection::{Batch, Kind};
 use crate::projections;
 use crate::proof::Proof;
+use crate::spans::Causes;
 use crate::track::Track;
 
 /// Folds from where each checkpoint was when the lane was taken up.
@@ -44,6 +45,7 @@ pub(crate) struct Folded {
     pub(crate) position: i64,
     /// When the first and the last of its commits were recorded.
     pub(crate) recorded: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    pub(crate) causes: Causes,
 }
 
 impl Folder {
@@ -73,6 +75,7 @@ impl Folder {
             subject: None,
             position,
             recorded: None,
+            causes: Causes::default(),
         }
     }
 
@@ -124,6 +127,7 @@ impl Folder {
         if folded.commits == 0 {
             folded.first = position;
         }
+        folded.causes.add(&sealed.message);
         folded.last = position;
         folded.commits += 1;
         folded.position = position;

@@ -7,6 +7,7 @@ use async_nats::Client;
 use event_log::read::{LogMessage, Reader};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::checkpoint;
 use crate::due::{self, Appointment};
@@ -14,6 +15,7 @@ use crate::errand::{Errand, Hold, Status};
 use crate::error::Fault;
 use crate::metrics::Metrics;
 use crate::outgoing::{self, Outgoing};
+use crate::spans::{self, Causes};
 
 /// Most commits that are answered to at once.
 const READ: usize = 1_000;
@@ -72,7 +74,8 @@ impl<F: Follower> Errand for Following<F> {
             let Some(messages) = next(&mut reader, hold, stop).await? else { return Ok(()) };
             let Some(last) = messages.last().map(|message| message.position) else { continue };
             let is_full = messages.len() == READ;
-            let commits = messages.into_iter().filter(|message| !message.is_system()).collect();
+            let commits: Vec<_> = messages.into_iter().filter(|message| !message.is_system()).collect();
+            let causes = Causes::of(&commits);
             let mut effects = self.follower.react(commits).await;
             let fault = effects.fault.take();
             let done = fault.as_ref().map_or(last, |(position, _)| position - 1);
@@ -80,7 +83,9 @@ impl<F: Follower> Errand for Following<F> {
             if !effects.messages.is_empty() && !is_full {
                 rests_until = Instant::now() + STORES_EVERY;
             }
-            self.carry_out(hold, effects, done.cast_signed()).await?;
+            let span = spans::errand(&self.name(), &causes, effects.messages.len(), done.cast_signed());
+            let carried_out = self.carry_out(hold, effects, done.cast_signed()).instrument(span.clone()).await;
+            spans::ended(&span, carried_out)?;
             if let Some((_, fault)) = fault {
                 return Err(fault);
             }

@@ -43,6 +43,7 @@ mod publisher;
 pub mod rebuild;
 mod sampler;
 mod seat;
+mod spans;
 mod status;
 mod track;
 mod verify;

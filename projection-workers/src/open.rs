@@ -89,7 +89,11 @@ impl Sealed {
         let subject = LogSubject::new(TENANT.parse().expect("a token"), guest(1));
         let (wire_subject, payload) = (subject.to_string().into(), bytes::Bytes::from_static(b"\xff"));
         let commit = Commit::decode(&*payload);
-        Self { message: LogMessage { position, subject, wire_subject, payload, pending: 0 }, commit, keys: None }
+        Self {
+            message: LogMessage { position, subject, wire_subject, payload, pending: 0, trace: None },
+            commit,
+            keys: None,
+        }
     }
 
     /// Its part of the proof.

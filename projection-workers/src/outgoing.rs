@@ -5,6 +5,7 @@
 
 use async_nats::{Client, HeaderMap, RequestErrorKind, header, jetstream};
 use bytes::Bytes;
+use proto::TraceParent;
 use runtime::clock;
 use serde_json::Value;
 
@@ -20,6 +21,17 @@ pub(crate) struct Outgoing {
     pub(crate) subject: String,
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Bytes,
+}
+
+impl Outgoing {
+    /// Of the same trace as what led to it.
+    #[must_use]
+    pub(crate) fn traced(mut self, trace: Option<TraceParent>) -> Self {
+        if let Some(trace) = trace {
+            self.headers.insert(proto::header::TRACEPARENT, trace.to_string());
+        }
+        self
+    }
 }
 
 /// Returns once the stream keeps all of them. After an error some may be kept: whoever sends them again relies on their ids.

@@ -112,6 +112,7 @@ impl Sampler {
             wire_subject: subject.to_string().into(),
             payload: commit.payload,
             pending: 0,
+            trace: None,
         };
         let mut commits = Vec::new();
         let mut from = 1;

@@ -6,6 +6,7 @@ use deadpool_postgres::Object;
 use futures_util::TryFutureExt as _;
 use futures_util::future::{join4, try_join_all};
 use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
 
 use crate::announce::Announcer;
 use crate::checkpoint::Checkpoints;
@@ -17,6 +18,7 @@ use crate::lane::Lane;
 use crate::metrics::LaneMetrics;
 use crate::pace::Pace;
 use crate::parking::{self, Lot};
+use crate::spans;
 
 const WRITE_SECONDS: u64 = 30;
 /// A batch may take longer than a reader's statement; the plan is made for the arrays at hand. A
@@ -72,8 +74,10 @@ impl Writer {
         if let Some((first, _)) = folded.recorded {
             self.metrics.taken(first);
         }
-        let written = timeout(Duration::from_secs(WRITE_SECONDS), self.write_unbounded(&folded)).await;
-        match written.unwrap_or(Err(Fault::Timeout(WRITE_SECONDS))) {
+        let span = spans::batch(self.checkpoints.lane, &folded);
+        let writing = self.write_unbounded(&folded).instrument(span.clone());
+        let written = timeout(Duration::from_secs(WRITE_SECONDS), writing).await;
+        match spans::ended(&span, written.unwrap_or(Err(Fault::Timeout(WRITE_SECONDS)))) {
             Ok(()) => {
                 self.tell(&folded, began.elapsed());
                 self.pace.rest(turn, began.elapsed()).await;

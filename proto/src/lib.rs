@@ -13,6 +13,7 @@ mod schema;
 pub mod strict_json;
 pub mod subject;
 pub mod token;
+mod trace_parent;
 mod upcast;
 
 pub use commit::{Actor, Commit, KeyVersion, SealedPart, Snapshot, StoredEvent};
@@ -21,6 +22,7 @@ pub use generated::{Command, DataClass, EVENT_TYPES, Event, REPLY_SCHEMA, commit
 pub use json_text::accept as json_object;
 pub use reply::{EventId, Reply};
 pub use strict_json::JsonRefused;
+pub use trace_parent::{InvalidTraceParent, TraceParent};
 pub use upcast::EventFault;
 
 #[expect(clippy::pedantic, unreachable_pub, unused_mut, reason = "generated from the .proto files")]

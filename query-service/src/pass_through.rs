@@ -9,6 +9,7 @@ use axum::http::uri::{Authority, PathAndQuery, Scheme};
 use axum::http::{HeaderMap, HeaderName, Uri, header};
 use axum::response::Response;
 use runtime::http_client::{HttpClient, HttpError};
+use runtime::trace;
 
 use crate::Service;
 use crate::error::Fault;
@@ -79,6 +80,7 @@ impl CommandService {
         *request.uri_mut() =
             Uri::builder().scheme(Scheme::HTTP).authority(self.url.0.clone()).path_and_query(path).build()?;
         keep_end_to_end(request.headers_mut());
+        trace::pass_on(request.headers_mut());
         let mut response = self.client.forward(request).await.map_err(fault)?;
         keep_end_to_end(response.headers_mut());
         Ok(response)
@@ -87,6 +89,7 @@ impl CommandService {
 
 /// Handles every request that is not a read.
 pub(crate) async fn pass_through(State(service): State<Service>, request: Request) -> Result<Response, Fault> {
+    trace::matched(request.method(), request.extensions());
     service.commands.forward(request).await
 }
 

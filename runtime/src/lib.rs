@@ -11,8 +11,9 @@ pub mod metrics;
 pub mod problem;
 pub mod process;
 pub mod serve;
-pub mod telemetry;
+mod telemetry;
 pub mod tenant;
+pub mod trace;
 
 pub use process::Running;
 

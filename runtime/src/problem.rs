@@ -4,8 +4,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use proto::strict_json::JsonRefused;
 use serde::Serialize;
+use tracing::Span;
 
 use crate::clock;
+use crate::trace;
 
 /// Seconds after which a caller may try again, when nothing better is known.
 const RETRY_AFTER_SECONDS: u32 = 1;
@@ -26,6 +28,9 @@ struct Document {
     detail: String,
     /// Names this one occurrence, also in our logs.
     instance: String,
+    /// Of the request, when it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
     /// Whether the same request may succeed later.
     retryable: bool,
     /// What became of a command: `not_applied`, or `unknown` when only a retry with the same id can tell.
@@ -53,6 +58,10 @@ pub struct FieldError {
 impl Problem {
     /// A problem with a stable `code` and one sentence for the caller, without personal data.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let trace = trace::current();
+        if trace.is_some() {
+            trace::note(&Span::current(), "error.type", code);
+        }
         Self(Box::new(Document {
             kind: format!("/problems/{code}"),
             title: status.canonical_reason().unwrap_or("Problem").to_owned(),
@@ -60,6 +69,7 @@ impl Problem {
             code,
             detail: detail.into(),
             instance: format!("urn:uuid:{}", clock::random_id()),
+            trace_id: trace.map(|trace| trace.trace_id_hex()),
             retryable: matches!(status.as_u16(), 408 | 429 | 502 | 503 | 504),
             outcome: Outcome::NotApplied,
             errors: Vec::new(),

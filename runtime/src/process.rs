@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{ConfigError, Env};
-use crate::telemetry;
+use crate::telemetry::Telemetry;
 
 /// How long a process may take to finish what it has begun.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
@@ -74,20 +75,27 @@ pub fn main<C, F>(name: &'static str, config: fn(Env) -> Result<C, ConfigError>,
 where
     F: Future<Output = anyhow::Result<Running>>,
 {
-    telemetry::init();
+    let mut env = Env::process();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let telemetry = Telemetry::start(name, &mut env, runtime.as_ref().ok().map(Runtime::handle));
     let run = async {
-        let running = start(config(Env::process())?).await?;
+        let running = start(config(env)?).await?;
         tracing::info!(service = name, http.address = %running.http_address(), "started");
         running.until_signal().await
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.context("no async runtime").and_then(|runtime| runtime.block_on(run)) {
+    let ended = runtime
+        .as_ref()
+        .map_err(|error| anyhow!("no async runtime: {error}"))
+        .and_then(|runtime| runtime.block_on(run));
+    let code = match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(service = name, "{error:#}");
             ExitCode::FAILURE
         }
-    }
+    };
+    telemetry.flush();
+    code
 }
 
 async fn shutdown_signal() -> anyhow::Result<()> {

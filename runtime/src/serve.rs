@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::problem::Problem;
 use crate::serve::head_timer::HeadTimer;
+use crate::trace;
 
 mod head_timer;
 #[cfg(test)]
@@ -108,7 +109,7 @@ async fn connection(limits: Limits, stream: TcpStream, router: Router, stop: Can
     }
     let timer = HeadTimer::new(limits.head);
     let io = TokioIo::new(timer.listen(stream));
-    let service = service_fn(|request| answer(router.clone(), request));
+    let service = service_fn(|request| trace::http::answered(request, |request| answer(router.clone(), request)));
     let mut answers = pin!(http1(timer, limits.idle).serve_connection(io, service));
     let ended = tokio::select! {
         ended = answers.as_mut() => ended,

@@ -47,6 +47,9 @@ mod storm;
 mod sub;
 mod suspension;
 mod timeline;
+mod trace_context;
+#[cfg(feature = "otlp")]
+mod tracing;
 mod up;
 mod upgrade;
 mod vault;

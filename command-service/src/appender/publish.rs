@@ -11,6 +11,7 @@ use super::entry::Entry;
 use super::waiting::Unit;
 use crate::atomic_batch::{self, BatchFault};
 use crate::outgoing::Outgoing;
+use crate::spans;
 
 /// Longer than the client waits for an answer by itself.
 const TIMEOUT: Duration = Duration::from_secs(6);
@@ -20,6 +21,7 @@ pub(super) struct Refused(pub(super) Vec<Unit>);
 
 /// Publishes one unit and answers its caller.
 pub(super) async fn single(client: Client, unit: Unit) -> Ended {
+    spans::batched(&unit.span, unit.commits.len());
     let outcome = match publish(&client, &unit.commits.iter().collect::<Vec<_>>()).await {
         Answer::Outcome(outcome) => outcome,
         // Nothing was stored, but that is for reading back to say.
@@ -34,7 +36,11 @@ pub(super) async fn single(client: Client, unit: Unit) -> Ended {
 pub(super) async fn batch(client: Client, units: Vec<Unit>) -> Ended {
     let began = Instant::now();
     let commits: Vec<&Entry> = units.iter().flat_map(|unit| &unit.commits).collect();
-    let (count, answer) = (commits.len(), publish(&client, &commits).await);
+    let count = commits.len();
+    for unit in &units {
+        spans::batched(&unit.span, count);
+    }
+    let answer = publish(&client, &commits).await;
     let outcome = match answer {
         Answer::Outcome(Ok(Appended::At(last))) => {
             let mut position = last - count as u64;

@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 
 use proto::subject::LogSubject;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use super::answer::{AppendFault, Appended};
 use super::entry::Entry;
@@ -17,15 +18,18 @@ const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 pub(super) struct Unit {
     pub(super) commits: Vec<Entry>,
     answer: oneshot::Sender<Result<Appended, AppendFault>>,
+    /// Of its append.
+    pub(super) span: Span,
 }
 
 impl Unit {
     pub(super) fn new(
         commits: Vec<Entry>,
         answer: oneshot::Sender<Result<Appended, AppendFault>>,
+        span: Span,
     ) -> Result<Self, AppendFault> {
         if (1..=MAX_BATCH).contains(&commits.len()) {
-            return Ok(Self { commits, answer });
+            return Ok(Self { commits, answer, span });
         }
         Err(AppendFault::Refused(format!("{} commits do not fit into one batch", commits.len())))
     }
@@ -116,7 +120,7 @@ mod tests {
             let subject = LogSubject::new("demo".parse().expect("a token"), Owner::guest(*owner));
             Entry::new(&subject, 0, "c".to_owned(), String::new(), Bytes::from(vec![0; bytes]))
         };
-        Unit::new(owners.iter().map(entry).collect(), oneshot::channel().0).expect("fits")
+        Unit::new(owners.iter().map(entry).collect(), oneshot::channel().0, Span::none()).expect("fits")
     }
 
     fn sizes(units: &[Unit]) -> Vec<usize> {
@@ -150,6 +154,6 @@ mod tests {
 
     #[test]
     fn what_no_batch_could_hold_is_refused_at_once() {
-        assert!(Unit::new(Vec::new(), oneshot::channel().0).is_err());
+        assert!(Unit::new(Vec::new(), oneshot::channel().0, Span::none()).is_err());
     }
 }

@@ -24,6 +24,7 @@ use runtime::auth::{Gatekeeper, Guarded as _, Principal, Scope};
 use runtime::body;
 use runtime::problem::Problem;
 use runtime::tenant::{RequestTenant, Tenant};
+use runtime::trace;
 use tokio::sync::Semaphore;
 use vault::Vault;
 
@@ -147,13 +148,13 @@ impl Write {
         // command alone, which a guest might share with somebody else's.
         let asynchronously = asynchronously && request.precondition.is_none() && principal.own().is_none();
         // A task of its own: a caller who hangs up does not stop a command half-way.
-        let carried_out = tokio::spawn(async move {
+        let carried_out = tokio::spawn(trace::here(async move {
             let _permit = permit;
             if let Some(own) = principal.own() {
                 door.executor.require_own(&request, own).await?;
             }
             if asynchronously { door.take(&request).await } else { door.carry_out(&request, status).await }
-        });
+        }));
         Ok(carried_out.await.map_err(|panic| Problem::internal(&panic))??)
     }
 }

@@ -19,6 +19,7 @@ use anyhow::{Context as _, bail};
 use event_log::NatsAddress;
 use event_log::intake::IntakeInfo;
 use futures_util::StreamExt as _;
+use runtime::trace::Scope;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,6 +30,7 @@ use self::hold::{Hold, Holds};
 use super::Order;
 use super::nats::request;
 use crate::execute::Executor;
+use crate::spans;
 use crate::target;
 use crate::turn_queue::TurnQueue;
 use crate::verdicts::Verdicts;
@@ -130,21 +132,23 @@ impl Intake {
                 }
                 continue;
             };
-            let mut request = request::read(&delivered.message.message, || self.unnamed(delivered.position));
-            if let (Ok(request), Some(vouched)) = (&mut request, request::sender(&delivered.message.message)) {
+            let message = &delivered.message.message;
+            let scope = Scope::new(event_log::trace_of(message), spans::durable);
+            let mut request = scope.run(|| request::read(message, || self.unnamed(delivered.position)));
+            if let (Ok(request), Some(vouched)) = (&mut request, request::sender(message)) {
                 self.executor.acts.believe(request, vouched);
             }
             let place = request.as_deref().ok().and_then(target::address).map(|address| self.order.enter(address));
             let (intake, client) = (self.clone(), hold.client.clone());
             let (giving_up, notes, permit) = (giving_up.clone(), notes.clone(), permit?);
             tell(&notes, Note::Delivered(delivered.position));
-            tasks.spawn(async move {
+            tasks.spawn(scope.wrap(async move {
                 if intake.settle(&client, &delivered, request, place, &giving_up).await {
                     let (position, message) = delivered.settled();
                     tell(&notes, Note::Settled(position, message));
                 }
                 drop(permit);
-            });
+            }));
         }
     }
 }

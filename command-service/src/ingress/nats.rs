@@ -18,6 +18,7 @@ use futures_util::stream::SelectAll;
 use proto::Reply;
 use proto::subject::{COMMAND_SUBJECTS, Tenant};
 use runtime::problem::Problem;
+use runtime::trace::Scope;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,7 @@ use crate::commit::Request;
 use crate::deadline::Deadline;
 use crate::error::Fault;
 use crate::execute::Executor;
+use crate::spans;
 use crate::target::{self, Address};
 use crate::turn_queue::{Place, TurnQueue};
 use crate::verdicts::{Verdict, Verdicts};
@@ -159,7 +161,9 @@ impl Door {
         let Ok(permit) = Arc::clone(&self.handler.in_flight).try_acquire_owned() else {
             return self.turn_away(message).await;
         };
-        let request = request::read(message, decode::new_command_id).and_then(|mut request| {
+        let scope = Scope::new(event_log::trace_of(message), spans::request);
+        let request = scope.run(|| {
+            let mut request = request::read(message, decode::new_command_id)?;
             request.deadline = request::deadline(message)?;
             Ok(request)
         });
@@ -167,7 +171,7 @@ impl Door {
         // Nothing waits before here: the order of messages is the order of turns.
         let address = request.as_deref().ok().and_then(target::address);
         let place = address.map(|address| self.handler.order.enter(address));
-        self.tasks.spawn(self.handler.clone().settle(request, place, listener, permit));
+        self.tasks.spawn(scope.wrap(self.handler.clone().settle(request, place, listener, permit)));
     }
 
     fn listener(&self, message: &Message, request: Result<&Request, &Problem>) -> Listener {

@@ -47,7 +47,7 @@ async fn opened(site: &Site, request: &Request, positions: &[i64]) -> Result<(Ve
             None => leader::at(&site.nats, &request.subject, position).await?.ok_or(Fault::NotInTheLog(position))?,
         };
         let (subject, wire_subject) = (request.subject.clone(), request.subject.to_string().into());
-        messages.push(LogMessage { position, subject, wire_subject, payload: stored.payload, pending: 0 });
+        messages.push(LogMessage { position, subject, wire_subject, payload: stored.payload, pending: 0, trace: None });
     }
     let mut opened = Vec::with_capacity(positions.len());
     for sealed in unpack(&site.vault, messages).await? {

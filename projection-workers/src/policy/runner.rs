@@ -2,8 +2,8 @@
 
 use event_log::read::LogMessage;
 use prost::Message as _;
-use proto::Commit;
 use proto::subject::LogSubject;
+use proto::{Commit, TraceParent};
 use vault::Vault;
 
 use super::{Happened, Policy, Reaction};
@@ -36,9 +36,9 @@ impl Follower for Runner {
             Err(fault) => return Effects { fault: Some((first, fault)), ..effects },
         };
         for commit in sealed {
-            let position = commit.message.position;
+            let (position, trace) = (commit.message.position, commit.message.trace);
             match commit.open() {
-                Ok(commit) => self.answer(&commit, &mut effects),
+                Ok(commit) => self.answer(&commit, trace, &mut effects),
                 Err(unopened) => {
                     let why = unopened.reason.to_string();
                     effects.fault = Some((position, Fault::Unreadable { position, why }));
@@ -56,7 +56,7 @@ impl Runner {
         Commit::decode(&*message.payload).map_or(true, |commit| self.policy.facets().contains(&&*commit.facet))
     }
 
-    fn answer(&self, commit: &Opened, effects: &mut Effects) {
+    fn answer(&self, commit: &Opened, trace: Option<TraceParent>, effects: &mut Effects) {
         for opened in &commit.events {
             let happened = Happened {
                 subject: &commit.subject,
@@ -65,18 +65,26 @@ impl Runner {
                 recorded_at: commit.recorded_at,
             };
             for reaction in self.policy.react(happened) {
-                self.effect(&commit.subject, &opened.id, reaction, effects);
+                self.effect(&commit.subject, &opened.id, reaction, trace, effects);
             }
         }
     }
 
-    fn effect(&self, subject: &LogSubject, event_id: &str, reaction: Reaction, effects: &mut Effects) {
+    fn effect(
+        &self,
+        subject: &LogSubject,
+        event_id: &str,
+        reaction: Reaction,
+        trace: Option<TraceParent>,
+        effects: &mut Effects,
+    ) {
         let (policy, tenant) = (self.policy.name(), &subject.tenant);
         match reaction {
             Reaction::Command { step, command } => {
                 let id = stable_id("pol_", &[event_id, policy, &step]);
                 let body = serde_json::Value::Object(command.body).to_string();
-                effects.messages.push(durable(tenant.as_str(), command.facet, command.command, &id, body));
+                let message = durable(tenant.as_str(), command.facet, command.command, &id, body);
+                effects.messages.push(message.traced(trace));
             }
             Reaction::Timer { timer, due_at, command } => {
                 let timer_id = self.timer_id(subject, &timer);

@@ -15,7 +15,7 @@ const CONTENT_TYPE: &str = "application/cloudevents+json";
 
 /// The event of this commit in its published form.
 pub(super) fn message(message: &LogMessage, commit: &Commit, stored: &StoredEvent, form: Form) -> Outgoing {
-    let LogMessage { subject, position, .. } = message;
+    let LogMessage { subject, position, trace, .. } = message;
     let Form { name, says: mut data } = form;
     if let Value::Object(data) = &mut data {
         data.insert("sealed".to_owned(), json!(sealed_fields(stored)));
@@ -34,7 +34,11 @@ pub(super) fn message(message: &LogMessage, commit: &Commit, stored: &StoredEven
     if let (Value::Object(attributes), Some(time)) = (&mut body, recorded_at(commit)) {
         attributes.insert("time".to_owned(), time.into());
     }
-    outgoing(&subject.tenant, name, &stored.id, body.to_string())
+    // The extension of CloudEvents for distributed tracing.
+    if let (Value::Object(attributes), Some(trace)) = (&mut body, trace) {
+        attributes.insert(header::TRACEPARENT.to_owned(), trace.to_string().into());
+    }
+    outgoing(&subject.tenant, name, &stored.id, body.to_string()).traced(*trace)
 }
 
 /// Told apart from every other by its id, for as long as the stream's window lasts.

@@ -90,7 +90,14 @@ mod tests {
 
     fn message(position: u64, guest: u128) -> LogMessage {
         let subject = LogSubject::new("demo".parse().expect("a token"), Owner::guest(guest));
-        LogMessage { position, wire_subject: subject.to_string().into(), subject, payload: Bytes::new(), pending: 0 }
+        LogMessage {
+            position,
+            wire_subject: subject.to_string().into(),
+            subject,
+            payload: Bytes::new(),
+            pending: 0,
+            trace: None,
+        }
     }
 
     #[test]

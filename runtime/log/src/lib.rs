@@ -11,8 +11,10 @@ pub mod permissions;
 pub mod published;
 pub mod read;
 pub mod stream;
+mod trace;
 
 pub use address::{NatsAddress, seed_file};
 pub use connect::{LogError, connect, connect_and_tell};
 pub use permissions::User;
 pub use stream::LogInfo;
+pub use trace::trace_of;

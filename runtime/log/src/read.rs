@@ -13,11 +13,13 @@ use async_nats::jetstream::{self, Message};
 use async_nats::{Client, Subject};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
+use proto::TraceParent;
 use proto::subject::{LOG_STREAM, LogSubject};
 use tokio::task::unconstrained;
 
 use crate::connect::LogError;
 use crate::stream;
+use crate::trace::trace_of;
 
 /// Twice this long without message or heartbeat, and the consumer is taken for lost.
 const HEARTBEAT: Duration = Duration::from_secs(3);
@@ -40,6 +42,8 @@ pub struct LogMessage {
     pub payload: Bytes,
     /// Commits behind this one, as the server knew when it sent it.
     pub pending: u64,
+    /// Of the command.
+    pub trace: Option<TraceParent>,
 }
 
 impl LogMessage {
@@ -167,8 +171,9 @@ impl Reader {
         }
         let subject = message.message.subject.parse().map_err(|_| ReadError::Subject { position })?;
         (self.last, self.delivered, self.restarts) = (position, self.delivered + 1, 0);
-        let Message { message, .. } = message;
-        Ok(Some(LogMessage { position, subject, wire_subject: message.subject, payload: message.payload, pending }))
+        let (trace, Message { message, .. }) = (trace_of(&message.message), message);
+        let (wire_subject, payload) = (message.subject, message.payload);
+        Ok(Some(LogMessage { position, subject, wire_subject, payload, pending, trace }))
     }
 
     fn restart(&mut self, fault: Option<MessagesError>) -> Result<Option<LogMessage>, ReadError> {

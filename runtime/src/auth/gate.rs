@@ -12,6 +12,7 @@ use super::{ApiKeys, Auth, AuthSettings, IssuersError, Principal, Scope};
 use crate::limits::{Allowance, LimitSettings, Limits};
 use crate::problem::Problem;
 use crate::tenant::{self, Tenant};
+use crate::trace;
 
 /// Who stands at the gates of a process. Cheap to clone.
 #[derive(Clone)]
@@ -62,6 +63,7 @@ struct Gate {
 }
 
 async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    trace::matched(request.method(), request.extensions());
     match gate.admit(&mut request).await {
         Ok(allowance) => {
             let mut response = next.run(request).await;

@@ -4,6 +4,7 @@ use async_nats::{Client, HeaderMap};
 use proto::header;
 use proto::subject::{CommandSubject, INTAKE_STREAM};
 use runtime::problem::Problem;
+use runtime::trace;
 
 use crate::appender::AppendFault;
 use crate::commit::Request;
@@ -23,6 +24,9 @@ pub(crate) async fn put(client: &Client, verdicts: &Verdicts, request: &Request,
     headers.insert(header::CONTENT_TYPE, "application/protobuf");
     headers.insert(header::SENDER, sender);
     headers.insert(header::EXPECTED_STREAM, INTAKE_STREAM);
+    if let Some(trace) = trace::current() {
+        headers.insert(header::TRACEPARENT, trace.to_string());
+    }
     // Before the command itself: its verdict must not be overtaken by the news that it is pending.
     verdicts.announce(tenant, id).await?;
     let message = Outgoing { subject: subject.into(), headers, payload: command.encode().into() };
