@@ -16,6 +16,7 @@ pub mod naive;
 pub mod postgres;
 pub mod published;
 pub mod raw;
+pub mod raw_http;
 pub mod rebuild;
 pub mod rewind;
 pub mod services;
@@ -46,6 +47,7 @@ pub use logins::Logins;
 pub use postgres::Memory;
 pub use published::{Published, until_published};
 pub use raw::Raw;
+pub use raw_http::{RawAnswer, RawHttp};
 pub use rebuild::{rebuild, rebuilding};
 pub use rewind::table;
 pub use services::{InProcess, Processes, Service};
@@ -196,8 +198,8 @@ impl World {
 
 /// Tests ask as fast as they can.
 fn unlimited() -> Vec<(String, String)> {
-    let whose = ["TENANT", "PRINCIPAL", "GUEST"];
-    whose.map(|whose| (format!("KEEPSAKE_{whose}_REQUESTS_PER_S"), "1000000".to_owned())).to_vec()
+    let what = ["TENANT_REQUESTS", "PRINCIPAL_REQUESTS", "GUEST_REQUESTS", "REFUSALS"];
+    what.map(|what| (format!("KEEPSAKE_{what}_PER_S"), "1000000".to_owned())).to_vec()
 }
 
 /// The built `keepsake`: it stands beside this test's own binary.

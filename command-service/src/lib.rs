@@ -81,11 +81,11 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let door = ingress::nats::open(&config.nats, Arc::clone(&executor), verdicts.clone(), discovery).await?;
     running.spawn(ingress::nats::run(door, stop.clone()));
     let emptying = Intake::new(&config.nats, Arc::clone(&executor), verdicts.clone(), &intake);
-    running.spawn(emptying.run(intake.replicas, stop.clone()));
-    let health = health::router(checks(&log_client, canary, &executor), stop.clone());
+    running.spawn(emptying.run(intake.replicas, stop));
+    let health = health::router(checks(&log_client, canary, &executor), running.ending().announced);
     let insisting = config.require_if_match;
     let router = ingress::http::router(log_client, executor, vault, verdicts, &gatekeeper, insisting).merge(health);
-    running.spawn(serve::serve(listener, router, stop));
+    running.spawn(serve::serve(listener, router, running.ending()));
     Ok(running)
 }
 

@@ -146,7 +146,12 @@ mod tests {
 
     fn tenants(tenant: &Tenant, suspended: bool, asked_at: Instant) -> Tenants {
         let one = NonZeroU32::MIN;
-        let tenants = Tenants::new(Arc::new(Limits::new(LimitSettings { tenant: one, principal: one, guest: one })));
+        let tenants = Tenants::new(Arc::new(Limits::new(LimitSettings {
+            tenant: one,
+            principal: one,
+            guest: one,
+            refusals: one,
+        })));
         tenants.note(tenant, Known { suspended, asked_at, asking: AtomicBool::new(false) });
         tenants
     }

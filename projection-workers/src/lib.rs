@@ -129,8 +129,8 @@ pub async fn start_with(config: Config, policies: &[&'static dyn Policy]) -> any
     }
     let generations = rebuild::router(nats.clone(), pool.clone());
     let checks = checks(nats, vault, pool, status, errands.status);
-    let router = health::router(checks, stop.clone()).merge(exposition.router()).merge(generations);
-    running.spawn(serve::serve(listener, router, stop.clone()));
+    let router = health::router(checks, running.ending().announced).merge(exposition.router()).merge(generations);
+    running.spawn(serve::serve(listener, router, running.ending()));
     running.spawn(announcing);
     running.spawn(paces.watch(pool_of_paces, stop.clone()));
     running.spawn(worker.run(stop.clone()));

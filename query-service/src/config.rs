@@ -8,6 +8,7 @@ use runtime::auth::AuthSettings;
 use runtime::config::{ConfigError, Env, Secret};
 use runtime::limits::LimitSettings;
 
+use crate::cors::CorsOrigins;
 use crate::pass_through::CommandUrl;
 
 const DEFAULT_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(16).expect("is not zero");
@@ -35,6 +36,8 @@ pub struct Config {
     pub limits: LimitSettings,
     /// Live streams at once; each holds its connection.
     pub live_streams: NonZeroUsize,
+    /// Whose pages may ask from a browser.
+    pub cors_origins: CorsOrigins,
     pub http_address: SocketAddr,
 }
 
@@ -51,6 +54,11 @@ impl Config {
         let auth = AuthSettings::from_env(&mut env);
         let limits = LimitSettings::from_env(&mut env);
         let live_streams = env.or("KEEPSAKE_LIVE_STREAMS", DEFAULT_LIVE_STREAMS, "a number of streams, 1 or more");
+        let cors_origins = env.or(
+            "KEEPSAKE_CORS_ORIGINS",
+            CorsOrigins::default(),
+            "origins as browsers spell them, between commas: https://app.example; or *",
+        );
         let http_address = env.or("KEEPSAKE_HTTP_ADDR", DEFAULT_ADDRESS, "the address to listen on: 127.0.0.1:8003");
         let settings = || {
             Some(Self {
@@ -63,6 +71,7 @@ impl Config {
                 auth: auth?,
                 limits,
                 live_streams,
+                cors_origins,
                 http_address,
             })
         };

@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     TenantSuspended,
     #[error("no such guest")]
     GuestNotFound,
+    #[error("no such route")]
+    RouteNotFound,
     #[error("no such topic")]
     TopicNotFound,
     #[error(transparent)]
@@ -59,6 +61,8 @@ pub(crate) enum Fault {
     CommandServiceAway(HttpError),
     #[error("the command service took the request and gave no answer: {0}")]
     OutcomeUnknown(HttpError),
+    #[error("the request body was not passed on whole")]
+    Body(Problem),
     #[error(transparent)]
     Task(#[from] JoinError),
     #[error(transparent)]
@@ -77,6 +81,7 @@ impl From<Fault> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "tenant_suspended", "this tenant is suspended: nothing of it is read")
             }
             Fault::GuestNotFound => Self::not_found("guest_not_found", "this tenant knows no such guest"),
+            Fault::RouteNotFound => Self::not_found("route_not_found", "there is no such route"),
             Fault::TopicNotFound => Self::not_found("topic_not_found", "no interaction of this tenant has that topic"),
             Fault::Identifier(InvalidIdentifier::Blocked) => {
                 Self::unprocessable("blocked_identifier", InvalidIdentifier::Blocked.to_string())
@@ -122,6 +127,7 @@ impl From<Fault> for Problem {
                 logged(&fault, Self::unavailable("command_service_unavailable", "commands cannot be taken now"))
             }
             Fault::OutcomeUnknown(_) => logged(&fault, unknown_outcome()),
+            Fault::Body(problem) => problem,
             Fault::Database(DatabaseFault::Refused(_))
             | Fault::Vault(_)
             | Fault::Task(_)

@@ -2,6 +2,7 @@
 
 mod answer;
 mod config;
+mod cors;
 mod database;
 mod error;
 mod fields;
@@ -31,6 +32,7 @@ use vault::Vault;
 use vault::audit::Trail;
 
 pub use config::Config;
+pub use cors::{CorsOrigins, InvalidCorsOrigins};
 pub use pass_through::{CommandUrl, InvalidCommandUrl};
 
 use freshness::Freshness;
@@ -90,14 +92,15 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     }));
     let listener = bind(config.http_address).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
-    let router = resources::router(&gatekeeper).with_state(service.clone());
-    let router = router.merge(health::router(checks(&service), stop.clone()));
+    let router = resources::router(&gatekeeper, config.cors_origins).with_state(service.clone());
+    let ending = running.ending();
+    let router = router.merge(health::router(checks(&service), ending.announced.clone()));
     // What is shown while the service stops is recorded, too.
-    let (answered, stopping) = (CancellationToken::new(), stop.clone());
+    let answered = CancellationToken::new();
     let all_answered = answered.clone().drop_guard();
     running.spawn(async move {
         let _until_then = all_answered;
-        serve(listener, router, stopping).await
+        serve(listener, router, ending).await
     });
     running.spawn(async move { Ok(audit.store(answered).await?) });
     running.spawn(news.follow(config.primary_url, stop));

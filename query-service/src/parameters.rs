@@ -25,7 +25,10 @@ impl Parameters {
     /// The parameters of a URI, percent-decoded.
     pub(crate) fn of(uri: &Uri) -> Result<Self, Fault> {
         let unreadable = |_| Fault::Filter("the query string is not readable");
-        let Query(pairs) = Query::try_from_uri(uri).map_err(unreadable)?;
+        let Query(pairs): Query<Vec<(String, String)>> = Query::try_from_uri(uri).map_err(unreadable)?;
+        if is_lossy(uri, &pairs) {
+            return Err(Fault::Filter("the query string is not UTF-8"));
+        }
         Self::checked(pairs)
     }
 
@@ -33,6 +36,13 @@ impl Parameters {
         let storable = pairs.iter().all(|(_, value)| !value.contains('\0'));
         if storable { Ok(Self(pairs)) } else { Err(Fault::Character) }
     }
+}
+
+/// What is no UTF-8 was read as U+FFFD, which may also have been sent as such.
+fn is_lossy(uri: &Uri, pairs: &[(String, String)]) -> bool {
+    let read = |text: &String| text.matches('\u{fffd}').count();
+    let read: usize = pairs.iter().map(|(name, value)| read(name) + read(value)).sum();
+    read > 0 && uri.query().is_none_or(|query| query.to_ascii_uppercase().matches("%EF%BF%BD").count() != read)
 }
 
 impl<S: Sync> FromRequestParts<S> for Parameters {
@@ -63,6 +73,13 @@ mod tests {
         let mut given = parameters(&[("kind", "a"), ("kind", "b")]).expect("storable");
         assert!(given.take("kind").is_some());
         assert!(given.finish().is_err());
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_refused() {
+        let read = |query: &str| Parameters::of(&format!("/?{query}").parse().expect("a URI")).is_ok();
+        assert!(read("kind=%C3%A4") && read("kind=a%ef%bf%bdb") && read(""));
+        assert!(!read("kind=%FF") && !read("kind=%EF%BF%BD%FF") && !read("%FF=a"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::uri::{Authority, PathAndQuery, Scheme};
 use axum::http::{HeaderMap, HeaderName, Uri, header};
 use axum::response::Response;
+use runtime::body;
 use runtime::http_client::{HttpClient, HttpError};
 use runtime::trace;
 
@@ -30,6 +31,9 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 const UNNAMED_HOP_BY_HOP: [&str; 2] = ["keep-alive", "proxy-connection"];
+
+/// What a process tells its operators is nobody's business at the one origin.
+const OPERATORS: [&str; 2] = ["/healthz", "/metrics"];
 
 /// Where the command service listens: `http://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,15 +85,21 @@ impl CommandService {
             Uri::builder().scheme(Scheme::HTTP).authority(self.url.0.clone()).path_and_query(path).build()?;
         keep_end_to_end(request.headers_mut());
         trace::pass_on(request.headers_mut());
-        let mut response = self.client.forward(request).await.map_err(fault)?;
+        let (head, body) = request.into_parts();
+        let (body, broken) = body::passed_on(body);
+        let refused = |error| broken.problem().map_or_else(|| fault(error), Fault::Body);
+        let mut response = self.client.forward(Request::from_parts(head, body)).await.map_err(refused)?;
         keep_end_to_end(response.headers_mut());
         Ok(response)
     }
 }
 
-/// Handles every request that is not a read.
+/// Handles every request that is not a read, and those that no route here takes: which there are, the command service knows.
 pub(crate) async fn pass_through(State(service): State<Service>, request: Request) -> Result<Response, Fault> {
     trace::matched(request.method(), request.extensions());
+    if OPERATORS.iter().any(|path| request.uri().path().starts_with(path)) {
+        return Err(Fault::RouteNotFound);
+    }
     service.commands.forward(request).await
 }
 

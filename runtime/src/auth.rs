@@ -8,6 +8,7 @@ mod jws;
 mod key_source;
 mod keys;
 mod principal;
+mod refusals;
 mod scope;
 mod settings;
 #[cfg(test)]

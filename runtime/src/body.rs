@@ -1,4 +1,6 @@
-//! Reading a request's JSON body within its limits.
+//! Reading a request's JSON body within its limits, or passing it on within them.
+
+mod passed_on;
 
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use proto::strict_json;
 
 use crate::problem::Problem;
+pub use passed_on::{Broken, passed_on};
 
 /// Largest body of a command.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -27,8 +30,7 @@ pub async fn json_bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Proble
 async fn collect(body: Body, timeout: Duration) -> Result<Bytes, Problem> {
     match tokio::time::timeout(timeout, Limited::new(body, MAX_BODY_BYTES).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::bad_request("malformed_body", "the request body ended early")),
+        Ok(Err(error)) => Err(unreadable(error.as_ref())),
         Err(_) => Err(too_slow(timeout)),
     }
 }
@@ -37,6 +39,13 @@ async fn collect(body: Body, timeout: Duration) -> Result<Bytes, Problem> {
 pub fn too_large() -> Problem {
     let detail = format!("a command takes at most {MAX_BODY_BYTES} bytes");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
+}
+
+fn unreadable(error: &(dyn std::error::Error + 'static)) -> Problem {
+    if error.is::<LengthLimitError>() {
+        return too_large();
+    }
+    Problem::bad_request("malformed_body", "the request body ended early")
 }
 
 fn too_slow(timeout: Duration) -> Problem {

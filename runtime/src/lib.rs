@@ -1,5 +1,6 @@
 //! What any process needs to run: configuration, authentication, telemetry, metrics, problems, health, serving, shutdown, clock.
 
+pub mod accept;
 pub mod auth;
 pub mod body;
 pub mod clock;

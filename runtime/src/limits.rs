@@ -30,6 +30,7 @@ const DEFAULT_TENANT: NonZeroU32 = NonZeroU32::new(5_000).expect("not 0");
 const DEFAULT_PRINCIPAL: NonZeroU32 = NonZeroU32::new(2_000).expect("not 0");
 /// Few, so that no number of guests that anybody can register uses their tenant's budget up soon.
 const DEFAULT_GUEST: NonZeroU32 = NonZeroU32::new(20).expect("not 0");
+const DEFAULT_REFUSALS: NonZeroU32 = NonZeroU32::new(100).expect("not 0");
 
 /// Requests a second, and as many at once after a silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,16 +39,20 @@ pub struct LimitSettings {
     pub principal: NonZeroU32,
     /// A principal that is a guest.
     pub guest: NonZeroU32,
+    /// Of one address, that were refused for want of a credential or a scope.
+    pub refusals: NonZeroU32,
 }
 
 impl LimitSettings {
-    /// Reads `KEEPSAKE_TENANT_REQUESTS_PER_S`, `KEEPSAKE_PRINCIPAL_REQUESTS_PER_S` and `KEEPSAKE_GUEST_REQUESTS_PER_S`.
+    /// Reads `KEEPSAKE_TENANT_REQUESTS_PER_S`, `KEEPSAKE_PRINCIPAL_REQUESTS_PER_S`, `KEEPSAKE_GUEST_REQUESTS_PER_S` and
+    /// `KEEPSAKE_REFUSALS_PER_S`.
     pub fn from_env(env: &mut Env) -> Self {
         let what = "requests a second over HTTP, 1 or more";
         Self {
             tenant: env.or("KEEPSAKE_TENANT_REQUESTS_PER_S", DEFAULT_TENANT, what),
             principal: env.or("KEEPSAKE_PRINCIPAL_REQUESTS_PER_S", DEFAULT_PRINCIPAL, what),
             guest: env.or("KEEPSAKE_GUEST_REQUESTS_PER_S", DEFAULT_GUEST, what),
+            refusals: env.or("KEEPSAKE_REFUSALS_PER_S", DEFAULT_REFUSALS, "refusals a second over HTTP, 1 or more"),
         }
     }
 }
@@ -182,7 +187,7 @@ mod tests {
 
     fn limits(tenant: u32, principal: u32) -> Limits {
         let [tenant, principal] = [tenant, principal].map(|limit| NonZeroU32::new(limit).unwrap());
-        Limits::new(LimitSettings { tenant, principal, guest: principal })
+        Limits::new(LimitSettings { tenant, principal, guest: principal, refusals: principal })
     }
 
     fn tenant(name: &str) -> Tenant {

@@ -13,6 +13,7 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use prost::Message as _;
+use runtime::process::Ending;
 use runtime::serve;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +49,7 @@ impl Collector {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (spans, stop) = (Spans::default(), CancellationToken::new());
         let router = Router::new().route("/v1/traces", post(take)).with_state(Arc::clone(&spans));
-        let serving = tokio::spawn(serve::serve(listener, router, stop.clone()));
+        let serving = tokio::spawn(serve::serve(listener, router, Ending::with(stop.clone())));
         Self { url, spans, stop, serving }
     }
 

@@ -18,8 +18,8 @@ use tokio::process::{Child, Command};
 use super::wait::until;
 use super::{World, keepsake};
 
-/// Longer than a service drains for.
-const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a service promises to end within.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
@@ -156,9 +156,19 @@ impl Processes {
 
     /// SIGTERM, and it ends when it is done with what it has begun.
     pub async fn stop(&mut self, service: Service) {
-        let mut child = self.children.remove(&service).expect("it runs");
-        let pid = i32::try_from(child.id().expect("it runs")).expect("a process id");
+        self.terminate(service);
+        self.until_ended(service).await;
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self, service: Service) {
+        let pid = i32::try_from(self.pid(service)).expect("a process id");
         kill(Pid::from_raw(pid), Signal::SIGTERM).expect("it is ours to stop");
+    }
+
+    /// It ends by itself, soon and in order.
+    pub async fn until_ended(&mut self, service: Service) {
+        let mut child = self.children.remove(&service).expect("it runs");
         let ended = tokio::time::timeout(STOP_TIMEOUT, child.wait()).await.expect("it stops in time").expect("it ends");
         assert!(ended.success(), "{}: {ended}", service.name());
     }

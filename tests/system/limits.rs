@@ -47,6 +47,24 @@ async fn who_asks_too_often_waits_and_others_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_refused_too_often_waits_and_those_let_in_at_the_same_address_do_not() {
+    let world = World::start().await.with("KEEPSAKE_REFUSALS_PER_S", "3");
+    let services = InProcess::start(&world).await;
+    let client = Client::new(&world, &services.query.url(), "demo").await;
+    client.provision().await;
+    let headers = [("X-Tenant-ID", "demo"), ("Authorization", "Bearer a.b.c")];
+    for path in ["/api/v1/quotas", "/api/v1/commands/none"] {
+        let guesses = (0..MANY).map(|_| client.http(Method::GET, path, &headers, ""));
+        let answers = futures_util::future::join_all(guesses).await;
+        let of = |status| answers.iter().filter(|answer| answer.status == status).count();
+        assert!(of(StatusCode::UNAUTHORIZED) > 0, "{path}: the first ones hear why");
+        assert!(of(StatusCode::TOO_MANY_REQUESTS) > MANY / 2, "{path}");
+        assert!(ask(&client, path).await.status != StatusCode::TOO_MANY_REQUESTS, "{path}");
+    }
+    services.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_of_one_tenant_share_its_budget_and_can_read_it() {
     let world = World::start().await.with("KEEPSAKE_TENANT_REQUESTS_PER_S", "5");
     let world = world.with("KEEPSAKE_PRINCIPAL_REQUESTS_PER_S", "2000");

@@ -94,6 +94,8 @@ impl Service {
             ("KEEPSAKE_HTTP_ADDR", format!("{HOST}:{}", self.port)),
             ("KEEPSAKE_KEK_FILE", around.kek_file.display().to_string()),
             ("KEEPSAKE_ISSUERS_FILE", around.issuers_file.display().to_string()),
+            // Nothing stands before them that would have to hear of it.
+            ("KEEPSAKE_SHUTDOWN_NOTICE_MS", "0".to_owned()),
             // Log files are read with any tool; colours are for terminals.
             ("NO_COLOR", "1".to_owned()),
         ];

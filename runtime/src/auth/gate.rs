@@ -8,9 +8,12 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::MethodRouter;
 
+use super::refusals::Refusals;
 use super::{ApiKeys, Auth, AuthSettings, IssuersError, Principal, Scope};
+use crate::accept::MediaType;
 use crate::limits::{Allowance, LimitSettings, Limits};
 use crate::problem::Problem;
+use crate::serve::Peer;
 use crate::tenant::{self, Tenant};
 use crate::trace;
 
@@ -19,11 +22,13 @@ use crate::trace;
 pub struct Gatekeeper {
     auth: Auth,
     limits: Arc<Limits>,
+    refusals: Arc<Refusals>,
 }
 
 impl Gatekeeper {
     pub fn new(auth: &AuthSettings, api_keys: Arc<dyn ApiKeys>, limits: LimitSettings) -> Result<Self, IssuersError> {
-        Ok(Self { auth: Auth::new(auth, api_keys)?, limits: Arc::new(Limits::new(limits)) })
+        let refusals = Arc::new(Refusals::new(limits.refusals));
+        Ok(Self { auth: Auth::new(auth, api_keys)?, limits: Arc::new(Limits::new(limits)), refusals })
     }
 }
 
@@ -42,8 +47,8 @@ impl Gatekeeper {
 
 /// A route that is closed to whoever may not use it.
 pub trait Guarded {
-    /// Lets in who may act for the tenant of the request, has this scope, and has not asked too often. What stands behind it finds
-    /// `RequestTenant`, `Principal` and `Allowance`.
+    /// Lets in who may act for the tenant of the request, has this scope, has not asked too often, and takes what is answered: JSON,
+    /// unless the route says otherwise. What stands behind it finds `RequestTenant`, `Principal` and `Allowance`.
     #[must_use]
     fn guarded(self, gatekeeper: &Gatekeeper, scope: impl Into<Option<Scope>>) -> Self;
 }
@@ -76,14 +81,24 @@ async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Res
 
 impl Gate {
     async fn admit(&self, request: &mut Request) -> Result<Allowance, Problem> {
-        let principal = self.keeper.auth.authenticate(request.headers()).await?;
-        let tenant = tenant::named_in(request.headers())?;
-        allowed(&principal, &tenant, self.scope)?;
+        let peer = request.extensions().get::<Peer>().copied();
+        let (principal, tenant) =
+            self.identify(request.headers()).await.map_err(|refusal| self.keeper.refusals.count(peer, refusal))?;
         let allowance = self.keeper.limits.take(&tenant, &principal)?;
+        let media = request.extensions().get().copied().unwrap_or(MediaType::JSON);
+        media.require_accepted(request.headers())?;
         request.extensions_mut().insert(tenant::RequestTenant(tenant));
         request.extensions_mut().insert(principal);
         request.extensions_mut().insert(allowance);
         Ok(allowance)
+    }
+
+    /// Who asks, and the tenant it may do this for.
+    async fn identify(&self, headers: &HeaderMap) -> Result<(Principal, Tenant), Problem> {
+        let principal = self.keeper.auth.authenticate(headers).await?;
+        let tenant = tenant::named_in(headers)?;
+        allowed(&principal, &tenant, self.scope)?;
+        Ok((principal, tenant))
     }
 }
 
@@ -95,4 +110,55 @@ fn allowed(principal: &Principal, tenant: &Tenant, scope: Option<Scope>) -> Resu
         return Err(Problem::forbidden("scope_missing", format!("this token lacks the scope {scope}")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::{StatusCode, header};
+    use axum::routing::get;
+    use futures_util::future::BoxFuture;
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+
+    use super::*;
+    use crate::accept::Answering as _;
+    use crate::auth::{KeptKey, KeysAway};
+
+    struct NoKeys;
+
+    impl ApiKeys for NoKeys {
+        fn find<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<KeptKey>, KeysAway>> {
+            Box::pin(async { Ok(None) })
+        }
+    }
+
+    fn gatekeeper() -> Gatekeeper {
+        let many = NonZeroU32::MAX;
+        let limits = LimitSettings { tenant: many, principal: many, guest: many, refusals: many };
+        let auth = AuthSettings { issuers_file: None, is_production: false };
+        Gatekeeper::new(&auth, Arc::new(NoKeys), limits).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_route_is_one_of_json_unless_it_says_otherwise() {
+        let gatekeeper = gatekeeper();
+        let guarded = || get(async || "told").guarded(&gatekeeper, None);
+        let live = guarded().answering(MediaType::EVENT_STREAM);
+        let router = TowerToHyperService::new(Router::new().route("/", guarded()).route("/live", live));
+        let rows = [
+            ("/", "application/json", StatusCode::OK),
+            ("/", "text/event-stream", StatusCode::NOT_ACCEPTABLE),
+            ("/live", "text/event-stream", StatusCode::OK),
+            ("/live", "application/json", StatusCode::NOT_ACCEPTABLE),
+        ];
+        for (path, accept, status) in rows {
+            let request = Request::builder().uri(path).header("X-Tenant-ID", "demo").header(header::ACCEPT, accept);
+            let answer = router.call(request.body(Body::empty()).unwrap()).await.unwrap();
+            assert_eq!(answer.status(), status, "{path} {accept}");
+        }
+    }
 }

@@ -11,6 +11,8 @@ use hyper_util::rt::TokioTimer;
 use tokio::io::AsyncRead;
 use tokio_util::io::InspectReader;
 
+use super::raw_head::RawHead;
+
 /// The timer of one connection.
 ///
 /// hyper begins to wait for a head as soon as the last answer is out. A short timeout would close idle connections under the
@@ -22,17 +24,26 @@ pub(super) struct HeadTimer {
     used: AtomicBool,
     /// Whether anything came since hyper began to wait.
     heard: Arc<AtomicBool>,
+    raw_head: Arc<RawHead>,
 }
 
 impl HeadTimer {
     pub(super) fn new(head_limit: Duration) -> Self {
-        Self { head_limit, used: AtomicBool::new(false), heard: Arc::default() }
+        Self { head_limit, used: AtomicBool::new(false), heard: Arc::default(), raw_head: Arc::default() }
+    }
+
+    /// The head that hyper waits for, or has read last.
+    pub(super) fn raw_head(&self) -> Arc<RawHead> {
+        Arc::clone(&self.raw_head)
     }
 
     /// The stream, from which the timer now hears when something comes.
     pub(super) fn listen<S: AsyncRead>(&self, stream: S) -> InspectReader<S, impl FnMut(&[u8]) + use<S>> {
-        let heard = Arc::clone(&self.heard);
-        InspectReader::new(stream, move |_| heard.store(true, Ordering::Relaxed))
+        let (heard, raw_head) = (Arc::clone(&self.heard), self.raw_head());
+        InspectReader::new(stream, move |bytes| {
+            heard.store(true, Ordering::Relaxed);
+            raw_head.read(bytes);
+        })
     }
 }
 
@@ -46,6 +57,7 @@ impl Timer for HeadTimer {
         // Who opens a connection has something to ask: only between requests may it be silent.
         let is_first = !self.used.swap(true, Ordering::Relaxed);
         self.heard.store(is_first, Ordering::Relaxed);
+        self.raw_head.begin();
         let end = TokioTimer::new().sleep_until(deadline);
         Box::pin(HeadWait { end, head_limit: Some(self.head_limit), heard: Arc::clone(&self.heard) })
     }

@@ -14,15 +14,20 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Limits, serve_within};
+use crate::process::Ending;
+
+mod exchange;
+mod stop;
 
 /// After this long a test has failed; nothing waits for it otherwise.
 const DEADLINE: Duration = Duration::from_secs(20);
+const LARGE_BYTES: usize = 64 * 1024 * 1024;
 const SOON: Duration = Duration::from_millis(200);
 
-/// A server with two routes: `/` counts, `/held` answers when the test lets it.
+/// A server with three routes: `/` counts, `/held` answers when the test lets it, `/large` answers more than a socket holds.
 struct Server {
     address: SocketAddr,
-    stop: CancellationToken,
+    ending: Ending,
     serving: JoinHandle<()>,
     /// One permit for each request that has come to `/held`.
     held: Arc<Semaphore>,
@@ -36,9 +41,9 @@ impl Server {
         let router = router(held.clone(), released.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let stop = CancellationToken::new();
-        let serving = tokio::spawn(serve_within(limits, listener, router, stop.clone()));
-        Self { address, stop, serving, held, released }
+        let ending = Ending::with(CancellationToken::new());
+        let serving = tokio::spawn(serve_within(limits, listener, router, ending.clone()));
+        Self { address, ending, serving, held, released }
     }
 
     async fn connect(&self) -> Caller {
@@ -65,7 +70,8 @@ fn router(held: Arc<Semaphore>, released: Arc<Semaphore>) -> Router {
         released.acquire().await.unwrap().forget();
         "let go"
     };
-    Router::new().route("/", get(count)).route("/held", get(wait))
+    let router = Router::new().route("/", get(count).post(async |body: String| body));
+    router.route("/held", get(wait)).route("/large", get(async || vec![b'x'; LARGE_BYTES]))
 }
 
 struct Caller(TcpStream);
@@ -175,40 +181,4 @@ async fn a_connection_too_many_waits_for_another_to_end() {
     drop(first);
     let answer = second.rest().await;
     assert!(answer.ends_with("count 3"), "{answer}");
-}
-
-#[tokio::test]
-async fn a_stop_closes_idle_connections_and_finishes_what_is_under_way() {
-    let server = Server::start(Limits { drain: DEADLINE * 2, ..Limits::default() }).await;
-    let (mut idle, mut busy) = (server.connect().await, server.connect().await);
-    idle.count("count 1").await;
-    busy.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    server.is_holding().await;
-
-    server.stop.cancel();
-    assert_eq!(idle.rest().await, "");
-    server.released.add_permits(1);
-    let answer = busy.rest().await;
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("let go"), "{answer}");
-    within(server.serving).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_stop_waits_for_no_connection_longer_than_the_drain_limit() {
-    let server = Server::start(Limits { drain: SOON, ..Limits::default() }).await;
-    let mut busy = server.connect().await;
-    busy.send("GET /held HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    server.is_holding().await;
-
-    server.stop.cancel();
-    within(server.serving).await.unwrap();
-    assert_eq!(busy.rest().await, "");
-}
-
-#[tokio::test]
-async fn a_stopped_server_refuses_connections() {
-    let server = Server::start(Limits::default()).await;
-    server.stop.cancel();
-    within(server.serving).await.unwrap();
-    assert!(TcpStream::connect(server.address).await.is_err());
 }

@@ -9,6 +9,7 @@ use axum::routing::get;
 use data_encoding::BASE64URL_NOPAD;
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use runtime::process::Ending;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +38,7 @@ impl Issuer {
         let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();
         let router = Router::new().route("/keys", get(keys));
-        let serving = Some(tokio::spawn(runtime::serve::serve(listener, router, stop.clone())));
+        let serving = Some(tokio::spawn(runtime::serve::serve(listener, router, Ending::with(stop.clone()))));
         let file = folder.join("issuers.json");
         let issuers = json!({"audience": "shop", "issuers": [
             {"issuer": "https://login.example", "keys": url, "algorithms": ["EdDSA"]},
