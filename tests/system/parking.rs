@@ -207,13 +207,16 @@ async fn a_missing_key_stops_everybody_and_parks_nobody() {
     let scene = Scene::start().await;
     let Scene { world, services, client, admin, guests } = scene;
     services.projections.stop().await.expect("stops");
+    // It knows no key of anybody yet, and learns of the command only after the key is gone.
+    let workers = keepsake_tests::harness::Workers::start(&world, 1).await;
+    workers.freeze(0);
     let record = r#"{"guest_id":"guest-1","kind":"product.viewed"}"#;
     client.accepted("interactions.record", None, record).await;
     let vault = world.database.connect(&world.database.vault_admin()).await;
     let (taken, id) = ("CREATE TABLE vault.taken AS SELECT * FROM vault.guest_key", &guests[1]);
     vault.batch_execute(&format!("{taken}; DELETE FROM vault.guest_key WHERE guest_id = '{id}'")).await.expect("takes");
 
-    let workers = keepsake_tests::harness::Workers::start(&world, 1).await;
+    workers.thaw(0);
     let tells = |line: &str| line.contains("folding is halted") && line.contains("is missing");
     eventually("the worker says what it waits for", async || workers.logged(0).lines().any(tells).then_some(())).await;
     let parked = "SELECT count(*) FROM keepsake.parked_guest";
