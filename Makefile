@@ -9,11 +9,11 @@ TYPOS_VERSION := 1.52.0
 # Options for `keepsake up`, as in: make run ARGS="--http-port 9000 --no-demo"
 ARGS :=
 
-.PHONY: help run stop reset check test planted samples bench toolchain tools
+.PHONY: help run stop reset check test test-api planted samples bench toolchain tools
 .DEFAULT_GOAL := help
 
 help: ## List what can be made
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile
 
 run: toolchain ## Build, start everything on this machine, show the demo; Ctrl-C stops it
 	@echo "building keepsake (some minutes the first time)"
@@ -32,13 +32,19 @@ test: toolchain ## Run every test, on real servers
 	@cargo test --workspace --locked --lib --bins --test evolution
 	@cargo test --package keepsake-tests --locked --test system
 
+test-api: toolchain ## Send a running system what its OpenAPI document allows and what it forbids (needs python3)
+	@cargo build --workspace --bins --locked
+	@exec tests/api/run $(ARGS)
+
 planted: toolchain ## Plant one fault after the other in a copy of the tree: a named test must catch each
 	@cargo build --package keepsake-cli --package keepsake-tests --bin keepsake --locked
 	@tests/planted/run $(ARGS)
 
-samples: toolchain ## Write down new messages as the log keeps them, and the AsyncAPI document; rewrites no old message
+samples: toolchain ## Write down new messages as the log keeps them, the AsyncAPI and the OpenAPI document; rewrites no old message
 	@KEEPSAKE_BLESS=1 cargo test --quiet --locked --package keepsake-proto --test evolution
 	@KEEPSAKE_BLESS=1 cargo test --quiet --locked --package command-service --lib the_document_is_the_one_in_the_docs
+	@cargo build --workspace --bins --locked
+	@KEEPSAKE_BLESS=1 cargo test --quiet --locked --package keepsake-tests --test system the_merged_document_is_the_one_in_the_docs
 
 bench: toolchain ## Measure the release build beside its limits (make bench ARGS="command.c64 load"; ARGS=--help)
 	@echo "building the release (some minutes the first time)"

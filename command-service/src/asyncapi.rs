@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use proto::{Command, REPLY_SCHEMA};
+use runtime::openapi::problem_schema;
 use serde_json::{Map, Value, json};
 
 const ABOUT: &str = "Commands about guests. A request is answered when the command is carried out and durable; a publish \
@@ -121,7 +122,7 @@ fn verdict_channel() -> Value {
 }
 
 /// What only a document by itself says of itself is left out.
-fn schema_of(schema: &str) -> Value {
+pub(crate) fn schema_of(schema: &str) -> Value {
     let mut schema: Value = serde_json::from_str(schema).unwrap_or_default();
     if let Value::Object(members) = &mut schema {
         members.remove("$schema");
@@ -154,35 +155,26 @@ fn headers() -> Value {
     }})
 }
 
-fn problem_schema() -> Value {
-    json!({
-        "type": "object",
-        "description": "RFC 9457; `code` is stable, `outcome` says whether the command may have been applied.",
-        "required": ["type", "title", "status", "code", "detail", "instance", "retryable", "outcome"],
-        "properties": {
-            "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
-            "code": {"type": "string"}, "detail": {"type": "string"}, "instance": {"type": "string"},
-            "trace_id": {"type": "string"},
-            "retryable": {"type": "boolean"}, "outcome": {"enum": ["not_applied", "unknown"]},
-            "errors": {"type": "array", "items": {"type": "object"}},
-        },
-    })
-}
-
 fn problem() -> Value {
     json!({"name": "Problem", "contentType": "application/problem+json", "payload": problem_schema()})
 }
 
 fn verdict() -> Value {
+    let schema = verdict_schema(&schema_of(REPLY_SCHEMA), &problem_schema());
+    json!({"name": "Verdict", "contentType": "application/json", "payload": schema})
+}
+
+/// What is known of a command: one of three, of which two hold what is described elsewhere.
+pub(crate) fn verdict_schema(reply: &Value, problem: &Value) -> Value {
     let one = |status: &str, (member, schema): (&str, Value)| {
         let properties = json!({"id": {"type": "string"}, "status": {"const": status}, member: schema});
         json!({"type": "object", "required": ["id", "status", member], "properties": properties})
     };
-    json!({"name": "Verdict", "contentType": "application/json", "payload": {"oneOf": [
+    json!({"oneOf": [
         one("pending", ("since", json!({"type": "string", "format": "date-time"}))),
-        one("accepted", ("reply", schema_of(REPLY_SCHEMA))),
-        one("refused", ("problem", problem_schema())),
-    ]}})
+        one("accepted", ("reply", reply.clone())),
+        one("refused", ("problem", problem.clone())),
+    ]})
 }
 
 #[cfg(test)]

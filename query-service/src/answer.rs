@@ -82,7 +82,7 @@ impl Answer {
 }
 
 /// `If-None-Match`, compared weakly as RFC 9110 asks.
-fn has(request: &HeaderMap, etag: &str) -> bool {
+pub(crate) fn has(request: &HeaderMap, etag: &str) -> bool {
     let lists = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = lists.flat_map(|list| list.split(',')).map(str::trim);
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)

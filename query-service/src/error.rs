@@ -61,6 +61,8 @@ pub(crate) enum Fault {
     CommandServiceAway(HttpError),
     #[error("the command service took the request and gave no answer: {0}")]
     OutcomeUnknown(HttpError),
+    #[error("the command service has never said what it takes")]
+    ContractUnknown,
     #[error("the request body was not passed on whole")]
     Body(Problem),
     #[error(transparent)]
@@ -114,18 +116,18 @@ impl From<Fault> for Problem {
                 Self::unavailable("overloaded", "too many requests are under way")
             }
             Fault::Database(DatabaseFault::Away(_)) => {
-                logged(&fault, Self::unavailable("database_unavailable", "the read models cannot be read now"))
+                gone(&fault, "database_unavailable", "the read models cannot be read now")
             }
-            Fault::VaultAway(_) => {
-                logged(&fault, Self::unavailable("vault_unavailable", "identifiers cannot be looked up now"))
-            }
+            Fault::VaultAway(_) => gone(&fault, "vault_unavailable", "identifiers cannot be looked up now"),
             Fault::Unrecordable(_) => {
                 let detail = "that personal data is read cannot be recorded now, and so it is not shown";
-                logged(&fault, Self::unavailable("audit_unavailable", detail))
+                gone(&fault, "audit_unavailable", detail)
             }
-            Fault::CommandServiceAway(_) => {
-                logged(&fault, Self::unavailable("command_service_unavailable", "commands cannot be taken now"))
-            }
+            Fault::CommandServiceAway(_) => gone(&fault, "command_service_unavailable", "commands cannot be taken now"),
+            Fault::ContractUnknown => Self::unavailable(
+                "command_service_unavailable",
+                "what the command service takes is not known yet: ask again",
+            ),
             Fault::OutcomeUnknown(_) => logged(&fault, unknown_outcome()),
             Fault::Body(problem) => problem,
             Fault::Database(DatabaseFault::Refused(_))
@@ -141,6 +143,10 @@ impl From<Fault> for Problem {
 fn unknown_outcome() -> Problem {
     let detail = "the command was passed on and no answer came; a retry with the same command id tells";
     Problem::new(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", detail).outcome_unknown()
+}
+
+fn gone(fault: &Fault, code: &'static str, detail: &str) -> Problem {
+    logged(fault, Problem::unavailable(code, detail))
 }
 
 /// A dependency that is gone is told to the operator once per refused request, without the request.

@@ -14,10 +14,10 @@ use crate::news::News;
 use crate::position::Position;
 use crate::read::{Progress, Reach, progress};
 
-const MIN_POSITION_HEADER: &str = "X-Min-Position";
-const WAIT_HEADER: &str = "X-Wait-Ms";
+pub(crate) const MIN_POSITION_HEADER: &str = "X-Min-Position";
+pub(crate) const WAIT_HEADER: &str = "X-Wait-Ms";
 const DEFAULT_WAIT_MS: u64 = 2_000;
-const MAX_WAIT_MS: u64 = 10_000;
+pub(crate) const MAX_WAIT_MS: u64 = 10_000;
 /// Between two looks at the checkpoints while somebody waits, however much news there is.
 const PAUSE: Duration = Duration::from_millis(5);
 /// The same without news: what is announced may not be there yet where it is read, and an announcement may be lost.

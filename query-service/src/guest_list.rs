@@ -7,6 +7,7 @@ use proto::identifier::GuestRef;
 use runtime::tenant::Tenant;
 use serde::Serialize;
 use tokio_postgres::Row;
+use utoipa::ToSchema;
 use vault::audit::Act;
 
 use crate::Service;
@@ -50,10 +51,12 @@ pub(crate) trait Place: Sized + Send {
     fn parse(bytes: &[u8]) -> Option<Self>;
 }
 
-#[derive(Serialize)]
-struct Page<T> {
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Page<T> {
     data: Vec<T>,
     cursor: Cursor,
+    /// The position of the log that the page is as of.
     as_of: String,
 }
 

@@ -11,7 +11,9 @@ mod guest_list;
 mod guest_path;
 mod instant;
 mod news;
+mod openapi;
 mod page;
+mod pages;
 mod parameters;
 mod pass_through;
 mod position;
@@ -37,6 +39,7 @@ pub use pass_through::{CommandUrl, InvalidCommandUrl};
 
 use freshness::Freshness;
 use news::News;
+use openapi::Contract;
 use page::Cursors;
 use pass_through::CommandService;
 use read::Reader;
@@ -50,6 +53,7 @@ pub(crate) struct Parts {
     reader: Reader,
     cursors: Cursors,
     commands: CommandService,
+    contract: Contract,
     gatekeeper: Gatekeeper,
     news: News,
     streams: Streams,
@@ -75,6 +79,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         .context("the read database cannot be used")?;
     let audit = Trail::new(vault.clone());
     let news = News::new();
+    let (router, described) = resources::router(&gatekeeper, config.cors_origins);
+    let commands = CommandService::new(config.command_url);
     let service = Service(Arc::new(Parts {
         cursors: Cursors::new(&vault.derive(page::KEY_PURPOSE)),
         reader: Reader::new(
@@ -84,7 +90,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
             gatekeeper.limits(),
             Freshness::new(news.clone(), stop.clone()),
         ),
-        commands: CommandService::new(config.command_url),
+        contract: Contract::new(described, commands.clone()),
+        commands,
         gatekeeper: gatekeeper.clone(),
         news: news.clone(),
         streams: Streams::new(config.live_streams),
@@ -92,7 +99,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     }));
     let listener = bind(config.http_address).await?;
     let mut running = Running::new(listener.local_addr()?, stop.clone());
-    let router = resources::router(&gatekeeper, config.cors_origins).with_state(service.clone());
+    let router = router.with_state(service.clone());
     let ending = running.ending();
     let router = router.merge(health::router(checks(&service), ending.announced.clone()));
     // What is shown while the service stops is recorded, too.

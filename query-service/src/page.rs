@@ -4,6 +4,7 @@ use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Serialize;
 use sha2::Sha256;
+use utoipa::ToSchema;
 
 use crate::error::Fault;
 use crate::parameters::Parameters;
@@ -12,7 +13,7 @@ use crate::parameters::Parameters;
 pub(crate) const KEY_PURPOSE: &str = "query-service cursor v1";
 
 const DEFAULT_LIMIT: u16 = 50;
-const MAX_LIMIT: u16 = 500;
+pub(crate) const MAX_LIMIT: u16 = 500;
 const FILTER_BYTES: usize = 8;
 const MAC_BYTES: usize = 16;
 /// Far more than a cursor of ours takes.
@@ -62,10 +63,14 @@ pub(crate) struct List<'a> {
 }
 
 /// `cursor` of an answer: how to go on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Cursor {
+    /// Asks for the page after this one; none after the last.
+    #[schema(required)]
     pub(crate) next: Option<String>,
+    /// Whether there is another page.
     pub(crate) has_more: bool,
+    /// Items the page takes.
     pub(crate) limit: u16,
 }
 

@@ -11,12 +11,15 @@ use axum::response::Response;
 use runtime::body;
 use runtime::http_client::{HttpClient, HttpError};
 use runtime::trace;
+use serde_json::Value;
 
 use crate::Service;
 use crate::error::Fault;
 
 /// Longer than a command may take, so that the command service's own answer wins.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// A document that is made once and lies ready.
+const CONTRACT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Headers that speak of one connection, not of the message; and `Host`, which the client sets for the next one.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -77,6 +80,18 @@ impl CommandService {
         let answer =
             self.client.get(&format!("{}/healthz/live", self.url), &[]).await.map_err(|error| error.to_string())?;
         if answer.status.is_success() { Ok(()) } else { Err(format!("answers {}", answer.status)) }
+    }
+
+    /// What it says of itself.
+    pub(crate) async fn contract(&self) -> Result<Value, String> {
+        let url = format!("{}/openapi.json", self.url);
+        let answer = tokio::time::timeout(CONTRACT_TIMEOUT, self.client.get(&url, &[])).await;
+        let answer = answer.map_err(|_| format!("no answer within {CONTRACT_TIMEOUT:?}"))?;
+        let answer = answer.map_err(|error| error.to_string())?;
+        if !answer.status.is_success() {
+            return Err(format!("answers {}", answer.status));
+        }
+        serde_json::from_slice(&answer.body).map_err(|_| "answers what is no JSON".to_owned())
     }
 
     async fn forward(&self, mut request: Request) -> Result<Response, Fault> {

@@ -1,19 +1,22 @@
 //! Every route, one line each. Writes are passed on, and so are questions that only the command side can answer.
 
 use axum::Router;
-use axum::routing::{any, get};
+use axum::routing::{any, post};
 use runtime::accept::{Answering as _, MediaType};
 use runtime::auth::{Gatekeeper, Guarded as _, Scope};
+use runtime::openapi::document;
 use runtime::serve::method_not_allowed;
+use serde_json::Value;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::Service;
 use crate::cors::CorsOrigins;
-use crate::guest_list::read;
+use crate::openapi;
+use crate::pages;
 use crate::pass_through::pass_through;
-use interactions::Interactions;
 pub(crate) use live::LIVES;
 pub(crate) use profile::PROFILES;
-use timeline::Timeline;
 
 mod interactions;
 mod live;
@@ -23,39 +26,35 @@ mod timeline;
 mod topic_summary;
 
 /// Who asks must be known and have the scope that stands behind the route; what is passed on is guarded where it arrives.
-pub(crate) fn router(gatekeeper: &Gatekeeper, cors: CorsOrigins) -> Router<Service> {
-    let routes = routes(gatekeeper).method_not_allowed_fallback(method_not_allowed);
-    match cors.layer() {
+/// Beside the routes, what is said of those that are answered here.
+pub(crate) fn router(gatekeeper: &Gatekeeper, cors: CorsOrigins) -> (Router<Service>, Value) {
+    let reads = reads(gatekeeper);
+    let described =
+        OpenApiRouter::default().routes(routes!(openapi::read)).merge(pages::router()).nest("/api/v1", reads.clone());
+    let (versioned, api) = described.split_for_parts();
+    let routes = versioned.merge(reads).merge(passed_on()).method_not_allowed_fallback(method_not_allowed);
+    let routes = match cors.layer() {
         Some(cors) => routes.layer(cors),
         None => routes,
-    }
+    };
+    (routes, document(&openapi::ABOUT, &api))
 }
 
-fn routes(gatekeeper: &Gatekeeper) -> Router<Service> {
-    let profile = || get(profile::read).guarded(gatekeeper, Scope::ProfileRead);
-    let interactions = || get(read::<Interactions>).guarded(gatekeeper, Scope::InteractionRead);
-    let timeline = || get(read::<Timeline>).guarded(gatekeeper, Scope::InteractionRead);
-    let live = || get(live::read).guarded(gatekeeper, Scope::InteractionRead).answering(MediaType::EVENT_STREAM);
-    let topic_summary = || get(topic_summary::read).guarded(gatekeeper, Scope::SummaryRead);
+fn reads(gatekeeper: &Gatekeeper) -> OpenApiRouter<Service> {
+    OpenApiRouter::default()
+        .routes(routes!(profile::read_user).guarded(gatekeeper, Scope::ProfileRead))
+        .routes(routes!(profile::read).guarded(gatekeeper, Scope::ProfileRead))
+        .routes(routes!(interactions::read).guarded(gatekeeper, Scope::InteractionRead))
+        .routes(routes!(timeline::read).guarded(gatekeeper, Scope::InteractionRead))
+        .routes(routes!(live::read).guarded(gatekeeper, Scope::InteractionRead).answering(MediaType::EVENT_STREAM))
+        .routes(routes!(topic_summary::read).guarded(gatekeeper, Scope::SummaryRead))
+        .routes(routes!(quotas::read).guarded(gatekeeper, None))
+}
+
+/// What no route here takes: which there are, and by which methods, the command service knows.
+fn passed_on() -> Router<Service> {
     Router::new()
-        .route("/users/{guest_id}", profile())
-        .route("/api/v1/users/{guest_id}", profile())
-        .route("/guests/{guest_id}/profile", profile())
-        .route("/api/v1/guests/{guest_id}/profile", profile())
-        .route("/guests/{guest_id}/interactions", interactions().post(pass_through))
-        .route("/api/v1/guests/{guest_id}/interactions", interactions().post(pass_through))
-        .route("/guests/{guest_id}/timeline", timeline())
-        .route("/api/v1/guests/{guest_id}/timeline", timeline())
-        .route("/guests/{guest_id}/live", live())
-        .route("/api/v1/guests/{guest_id}/live", live())
-        .route("/topics/{topic_name}/summary", topic_summary())
-        .route("/api/v1/topics/{topic_name}/summary", topic_summary())
-        .route("/api/v1/quotas", get(quotas::read).guarded(gatekeeper, None))
-        .route("/api-keys", any(pass_through))
-        .route("/api/v1/api-keys", any(pass_through))
-        .route("/commands/{command_id}", get(pass_through))
-        .route("/api/v1/commands/{command_id}", get(pass_through))
-        .route("/asyncapi.json", get(pass_through))
-        .route("/schemas/{name}", get(pass_through))
+        .route("/guests/{guest_id}/interactions", post(pass_through))
+        .route("/api/v1/guests/{guest_id}/interactions", post(pass_through))
         .route("/{*path}", any(pass_through))
 }

@@ -3,6 +3,7 @@
 use axum::Extension;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::MethodRouter;
+use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::problem::Problem;
 
@@ -59,6 +60,14 @@ pub trait Answering {
 impl<S: Clone + Send + Sync + 'static> Answering for MethodRouter<S> {
     fn answering(self, media: MediaType) -> Self {
         self.route_layer(Extension(media))
+    }
+}
+
+/// The document says what a route answers with where its handler stands.
+impl<S: Clone + Send + Sync + 'static> Answering for UtoipaMethodRouter<S> {
+    fn answering(self, media: MediaType) -> Self {
+        let (schemas, paths, routes) = self;
+        (schemas, paths, routes.answering(media))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod health;
 pub mod http_client;
 pub mod limits;
 pub mod metrics;
+pub mod openapi;
 pub mod problem;
 pub mod process;
 pub mod serve;

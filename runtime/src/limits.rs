@@ -13,6 +13,7 @@ use governor::state::keyed::DefaultKeyedStateStore;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::auth::Principal;
 use crate::config::Env;
@@ -78,16 +79,23 @@ struct Agreed {
 }
 
 /// What is left of the budgets a request took from.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct Allowance {
+    /// Of all callers of the tenant together.
+    #[schema(inline)]
     tenant: Budget,
+    /// The caller's own.
+    #[schema(inline)]
     principal: Budget,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 struct Budget {
+    /// Requests in a window.
     limit: u32,
+    /// How many seconds a window has.
     window_s: u32,
+    /// Requests that are left now.
     remaining: u32,
 }
 

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use proto::strict_json::JsonRefused;
 use serde::Serialize;
 use tracing::Span;
+use utoipa::ToSchema;
 
 use crate::clock;
 use crate::trace;
@@ -17,29 +18,41 @@ const RETRY_AFTER_SECONDS: u32 = 1;
 #[serde(transparent)]
 pub struct Problem(Box<Document>);
 
-#[derive(Clone, Debug, Serialize)]
-struct Document {
+/// RFC 9457: an answer that is not a success.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Document {
     /// `/problems/<code>`: the page that explains the code.
     #[serde(rename = "type")]
+    #[schema(format = "uri-reference")]
     kind: String,
+    /// The status in words.
     title: String,
+    /// The status of the answer.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What went wrong, for programs: stable for ever.
     code: &'static str,
+    /// The same for people.
     detail: String,
     /// Names this one occurrence, also in our logs.
+    #[schema(format = "uri")]
     instance: String,
     /// Of the request, when it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
     /// Whether the same request may succeed later.
     retryable: bool,
-    /// What became of a command: `not_applied`, or `unknown` when only a retry with the same id can tell.
+    #[schema(inline)]
     outcome: Outcome,
+    /// The fields it is about, where it is about fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(inline)]
     errors: Vec<FieldError>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// What became of a command: `not_applied`, or `unknown` when only a retry with the same id can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     NotApplied,
@@ -47,11 +60,13 @@ pub enum Outcome {
 }
 
 /// What is wrong with one field of a request.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct FieldError {
     /// JSON pointer as a URI fragment: `#/kind`.
     pub pointer: String,
+    /// What is wrong with the field, for programs.
     pub code: &'static str,
+    /// The same for people.
     pub detail: String,
 }
 
@@ -64,13 +79,13 @@ impl Problem {
         }
         Self(Box::new(Document {
             kind: format!("/problems/{code}"),
-            title: status.canonical_reason().unwrap_or("Problem").to_owned(),
+            title: title(status).to_owned(),
             status: status.as_u16(),
             code,
             detail: detail.into(),
             instance: format!("urn:uuid:{}", clock::random_id()),
             trace_id: trace.map(|trace| trace.trace_id_hex()),
-            retryable: matches!(status.as_u16(), 408 | 429 | 502 | 503 | 504),
+            retryable: is_retryable(status),
             outcome: Outcome::NotApplied,
             errors: Vec::new(),
         }))
@@ -160,6 +175,16 @@ impl Problem {
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_else(|_| br#"{"code":"internal","status":500}"#.to_vec())
     }
+}
+
+/// A status in words.
+pub(crate) fn title(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or("Problem")
+}
+
+/// Whether the same request may succeed later, as far as the status tells.
+pub(crate) fn is_retryable(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 502 | 503 | 504)
 }
 
 impl From<JsonRefused> for Problem {

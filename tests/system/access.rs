@@ -1,7 +1,7 @@
 //! Who may do what over HTTP: every route against every sort of caller.
 
 mod issuer;
-mod routes;
+pub(crate) mod routes;
 
 use axum::http::{Method, StatusCode};
 use keepsake_cli::dev_issuer::{Bearer, Grant};

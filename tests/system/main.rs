@@ -31,6 +31,7 @@ mod merge;
 mod monitoring;
 mod nats_permissions;
 mod nats_users;
+mod openapi;
 mod outbox;
 mod parking;
 mod path;

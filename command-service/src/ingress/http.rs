@@ -6,6 +6,7 @@ mod descriptions;
 mod events;
 mod guests;
 mod interactions;
+mod openapi;
 mod prefer;
 mod tenants;
 
@@ -16,7 +17,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts as _, Request as HttpRequest};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
+use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
 use proto::{Command, Reply};
@@ -26,6 +27,8 @@ use runtime::problem::Problem;
 use runtime::tenant::{RequestTenant, Tenant};
 use runtime::trace;
 use tokio::sync::Semaphore;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use vault::Vault;
 
 use super::intake;
@@ -50,6 +53,7 @@ struct Door {
     verdicts: Verdicts,
     in_flight: Arc<Semaphore>,
     asyncapi: Arc<str>,
+    openapi: Arc<str>,
     /// Whether every write on something with a version must say which one its sender has seen.
     require_if_match: bool,
 }
@@ -64,28 +68,30 @@ pub(crate) fn router(
     require_if_match: bool,
 ) -> Router {
     let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
+    let versioned = versioned(gatekeeper);
+    let described = OpenApiRouter::default()
+        .routes(routes!(descriptions::asyncapi))
+        .routes(routes!(descriptions::schema))
+        .nest("/api/v1", versioned.clone());
+    let (routes, api) = described.split_for_parts();
     let asyncapi = asyncapi::document().to_string().into();
-    let door = Door { client, executor, vault, verdicts, in_flight, asyncapi, require_if_match };
-    let versioned = Router::new()
-        .route("/tenants", post(tenants::provision).guarded(gatekeeper, Scope::TenantAdmin))
-        .route("/tenants/{tenant}/suspend", post(tenants::suspend).guarded(gatekeeper, Scope::TenantAdmin))
-        .route("/tenants/{tenant}/resume", post(tenants::resume).guarded(gatekeeper, Scope::TenantAdmin))
-        .route("/tenants/{tenant}/settings", put(tenants::configure).guarded(gatekeeper, Scope::TenantAdmin))
-        .route("/api-keys", get(api_keys::list).post(api_keys::issue).guarded(gatekeeper, Scope::ApiKeyAdmin))
-        .route("/api-keys/{key_id}", delete(api_keys::revoke).guarded(gatekeeper, Scope::ApiKeyAdmin))
-        .route("/users", post(guests::register).guarded(gatekeeper, Scope::GuestWrite))
-        .route("/event", post(events::record).guarded(gatekeeper, Scope::InteractionWrite))
-        .route(
-            "/guests/{guest_id}/interactions",
-            post(interactions::record).guarded(gatekeeper, Scope::InteractionWrite),
-        )
-        .route("/commands/{command_id}", get(commands::verdict).guarded(gatekeeper, Scope::CommandRead));
-    Router::new()
-        .merge(versioned.clone())
-        .nest("/api/v1", versioned)
-        .route("/asyncapi.json", get(descriptions::asyncapi))
-        .route("/schemas/{name}", get(descriptions::schema))
-        .with_state(door)
+    let openapi = openapi::document(&api).to_string().into();
+    let door = Door { client, executor, vault, verdicts, in_flight, asyncapi, openapi, require_if_match };
+    routes.merge(versioned).route("/openapi.json", get(descriptions::openapi)).with_state(door)
+}
+
+fn versioned(gatekeeper: &Gatekeeper) -> OpenApiRouter<Door> {
+    OpenApiRouter::default()
+        .routes(routes!(tenants::provision).guarded(gatekeeper, Scope::TenantAdmin))
+        .routes(routes!(tenants::suspend).guarded(gatekeeper, Scope::TenantAdmin))
+        .routes(routes!(tenants::resume).guarded(gatekeeper, Scope::TenantAdmin))
+        .routes(routes!(tenants::configure).guarded(gatekeeper, Scope::TenantAdmin))
+        .routes(routes!(api_keys::list, api_keys::issue).guarded(gatekeeper, Scope::ApiKeyAdmin))
+        .routes(routes!(api_keys::revoke).guarded(gatekeeper, Scope::ApiKeyAdmin))
+        .routes(routes!(guests::register).guarded(gatekeeper, Scope::GuestWrite))
+        .routes(routes!(events::record).guarded(gatekeeper, Scope::InteractionWrite))
+        .routes(routes!(interactions::record).guarded(gatekeeper, Scope::InteractionWrite))
+        .routes(routes!(commands::verdict).guarded(gatekeeper, Scope::CommandRead))
 }
 
 /// A write as every endpoint gets it: whose it is, under which id, and the bytes of its JSON.

@@ -1,39 +1,97 @@
 //! `GET /api/v1/guests/{guest_id}/interactions`: what one guest did.
 
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
+use runtime::openapi::Responses;
 use runtime::tenant::Tenant;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
+use utoipa::{IntoResponses, ToSchema};
 use vault::audit::Act;
 
+use crate::Service;
 use crate::error::Fault;
 use crate::fields::Selectable;
-use crate::guest_list::{GuestList, Place};
+use crate::guest_list::{self, GuestList, Page, Place};
+use crate::guest_path::GuestPath;
 use crate::instant;
+use crate::openapi::{self, Paging, Selection};
 use crate::parameters::Parameters;
-use crate::read::{Models, Query};
+use crate::read::{Models, Query, Scope};
 use filter::Filter;
 
 mod filter;
 
 pub(crate) struct Interactions(Filter);
 
-#[derive(Serialize)]
+/// One thing a guest did.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Interaction {
     #[serde(rename = "interaction_id")]
     id: String,
+    /// What happened: `order.created`.
     kind: String,
+    /// What it was about, in the caller's words; empty when nobody said.
     topic: String,
+    /// When it happened, with the offset its caller gave.
+    #[schema(format = DateTime)]
     occurred_at: String,
+    /// When we heard of it.
+    #[schema(format = DateTime)]
     recorded_at: String,
+    /// Everything else about it, digit for digit as it was sent.
+    #[schema(value_type = Object)]
     properties: Box<RawValue>,
+    /// Where it stands in the log.
     position: i64,
 }
 
 impl Selectable for Interaction {
     const FIELDS: &'static [&'static str] =
         &["interaction_id", "kind", "topic", "occurred_at", "recorded_at", "properties", "position"];
+}
+
+pub(crate) struct Answers;
+
+impl IntoResponses for Answers {
+    fn responses() -> Responses {
+        openapi::list_of_a_guest(&[(422, "invalid_date")])
+    }
+}
+
+/// List what a guest did
+///
+/// By the time it happened, newest first unless asked otherwise.
+#[utoipa::path(
+    get,
+    path = "/guests/{guest_id}/interactions",
+    operation_id = "list_guest_interactions",
+    tag = "interactions",
+    params(
+        GuestPath,
+        ("kind" = Option<String>, Query, description = "Only what is of this kind. `type` means the same."),
+        ("type" = Option<String>, Query, description = "Another name of `kind`: give one of them."),
+        ("topic" = Option<String>, Query, description = "Only what is about this topic, however it is spelled."),
+        ("from" = Option<String>, Query, format = DateTime, description = "Not before: RFC 3339 with an offset."),
+        ("to" = Option<String>, Query, format = DateTime, description = "Before: RFC 3339 with an offset."),
+        ("sort" = Option<String>, Query, pattern = "^-?occurred_at$", description = "`occurred_at` for oldest first; `-occurred_at` unless given."),
+        Selection,
+        Paging,
+        Scope
+    ),
+    responses((status = 200, description = "A page.", body = Page<Interaction>), Answers)
+)]
+pub(crate) async fn read(
+    service: State<Service>,
+    scope: Scope,
+    path: GuestPath,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    guest_list::read::<Interactions>(service, scope, path, parameters, headers).await
 }
 
 /// Several interactions may share an instant: the id makes the order total.

@@ -9,13 +9,16 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::sse::Sse;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
+use runtime::openapi::Responses;
 use runtime::problem::Problem;
 use runtime::tenant::TENANT_HEADER;
+use utoipa::{IntoResponses, ToSchema};
 
 use crate::Service;
 use crate::answer::AS_OF_HEADER;
 use crate::error::Fault;
 use crate::guest_path::GuestPath;
+use crate::openapi;
 use crate::parameters::Parameters;
 use crate::read::Scope;
 use crate::resources::timeline::Seen;
@@ -26,6 +29,50 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Tells proxies that what comes is not to be gathered.
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// One event of the stream, as its lines spell it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is written line by line, and only described whole")]
+struct LiveEvent {
+    /// `<position>-<index>`, what `Last-Event-ID` takes; none of a `problem`.
+    id: Option<String>,
+    /// `ready`, `problem`, or the name of an event: `InteractionRecorded`.
+    event: String,
+    /// JSON: `{"as_of": ...}`, a problem, or an entry of the timeline.
+    #[schema(content_media_type = "application/json")]
+    data: String,
+    /// Milliseconds after which a reader that lost the stream comes back.
+    retry: Option<u32>,
+}
+
+pub(crate) struct Answers;
+
+impl IntoResponses for Answers {
+    fn responses() -> Responses {
+        openapi::stream_of_a_guest(&[(429, "too_many_streams")])
+    }
+}
+
+/// Watch what happens to a guest
+///
+/// Server-Sent Events, in the order of the log, from now on or after `Last-Event-ID`. First comes `ready`; then each event of the
+/// timeline under its own name, with the entry of the timeline as data and an id to go on after. A comment every 15 seconds says that
+/// the stream is alive. `problem` comes last, and says why it ended; a stream that ends without one is asked for again.
+#[utoipa::path(
+    get,
+    path = "/guests/{guest_id}/live",
+    operation_id = "watch_guest",
+    tag = "guests",
+    params(
+        GuestPath,
+        ("Last-Event-ID" = Option<String>, Header, pattern = "^[0-9]{1,18}-[0-9]{1,5}$",
+            description = "The id of the last event you have: the stream goes on after it."),
+        Scope
+    ),
+    responses(
+        (status = 200, description = "What happens, as it happens.", body = LiveEvent, content_type = "text/event-stream"),
+        Answers
+    )
+)]
 pub(crate) async fn read(
     State(service): State<Service>,
     scope: Scope,

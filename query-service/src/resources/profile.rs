@@ -4,9 +4,11 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use runtime::openapi::Responses;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
+use utoipa::{IntoResponses, ToSchema};
 use vault::audit::Act;
 
 use crate::Service;
@@ -15,6 +17,7 @@ use crate::error::Fault;
 use crate::fields::{Fields, Selectable};
 use crate::guest_path::GuestPath;
 use crate::instant;
+use crate::openapi::{self, ETAG, IfNoneMatch, Selection};
 use crate::parameters::Parameters;
 use crate::position::Position;
 use crate::read::{Kind, Models, Plain, Query, Reach, Scope, Snapshot, canonical_id, members};
@@ -110,16 +113,27 @@ ORDER BY namespace, value
 LIMIT 1000"
 );
 
-#[derive(Serialize)]
+/// What is known of a guest.
+#[derive(Serialize, ToSchema)]
 struct Profile {
+    /// The id that stands for all ids of the guest.
     guest_id: String,
+    /// What callers call the guest, of all that were merged into one.
     identifiers: Vec<Identifier>,
+    /// What whoever registered the guest said of it.
+    #[schema(value_type = Object)]
     attributes: Box<RawValue>,
+    /// Absent until somebody registers the guest.
+    #[schema(required, format = DateTime)]
     registered_at: Option<String>,
     interaction_count: i64,
+    #[schema(required, format = DateTime)]
     first_seen_at: Option<String>,
+    #[schema(required, format = DateTime)]
     last_seen_at: Option<String>,
+    /// How often the guest itself was written; no interaction counts.
     version: i64,
+    /// The position of the log that all of this is as of.
     as_of: String,
 }
 
@@ -137,12 +151,61 @@ impl Selectable for Profile {
     ];
 }
 
-#[derive(Serialize)]
+/// What a caller calls a guest.
+#[derive(Serialize, ToSchema)]
 struct Identifier {
     namespace: String,
     value: String,
 }
 
+pub(crate) struct Answers;
+
+impl IntoResponses for Answers {
+    fn responses() -> Responses {
+        openapi::read_of_a_guest(&[ETAG], &[])
+    }
+}
+
+/// Read a guest's profile
+///
+/// The same as a guest's profile, in the words of the user service.
+#[utoipa::path(
+    get,
+    path = "/users/{guest_id}",
+    operation_id = "get_user",
+    tag = "guests",
+    params(GuestPath, Selection, Scope, IfNoneMatch),
+    responses(
+        (status = 200, description = "What is known.", body = Profile),
+        (status = 304, description = "You have it."),
+        Answers
+    )
+)]
+pub(crate) async fn read_user(
+    service: State<Service>,
+    scope: Scope,
+    path: GuestPath,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    read(service, scope, path, parameters, headers).await
+}
+
+/// Read a guest's profile
+///
+/// What is known of the guest and of those it was merged with.
+#[utoipa::path(
+    get,
+    path = "/guests/{guest_id}/profile",
+    operation_id = "get_guest_profile",
+    tag = "guests",
+    params(GuestPath, Selection, Scope, IfNoneMatch),
+    responses(
+        (status = 200, description = "What is known.", body = Profile),
+        (status = 304, description = "You have it."),
+        Answers
+    )
+)]
 pub(crate) async fn read(
     State(service): State<Service>,
     scope: Scope,

@@ -1,19 +1,27 @@
 //! `GET /api/v1/guests/{guest_id}/timeline`: a guest's whole life, in the order it came into the log.
 
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use proto::EventType;
+use runtime::openapi::Responses;
 use runtime::tenant::Tenant;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
+use utoipa::{IntoResponses, ToSchema};
 use vault::audit::Act;
 
+use crate::Service;
 use crate::error::Fault;
 use crate::fields::Selectable;
-use crate::guest_list::{GuestList, Place};
+use crate::guest_list::{self, GuestList, Page, Place};
+use crate::guest_path::GuestPath;
 use crate::instant;
+use crate::openapi::{self, Paging, Selection};
 use crate::page::Order;
 use crate::parameters::Parameters;
-use crate::read::{Models, Query, members};
+use crate::read::{Models, Query, Scope, members};
 
 /// The type has no index, so one statement serves with and without it.
 /// Each member of the cluster gives its own next page, and the first of all those rows are the page.
@@ -62,16 +70,61 @@ pub(crate) struct Timeline {
     order: Order,
 }
 
-/// What happened.
-#[derive(Serialize)]
+/// One event of a guest's life.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TimelineEntry)]
 pub(crate) struct Entry {
     event_id: String,
+    /// What happened: `InteractionRecorded`.
     #[serde(rename = "type")]
     pub(crate) event_type: String,
+    /// When it happened.
+    #[schema(format = DateTime)]
     occurred_at: String,
+    /// When we heard of it.
+    #[schema(format = DateTime)]
     recorded_at: String,
+    /// Where it stands in the log.
     position: i64,
+    /// What of it a list shows.
+    #[schema(value_type = Object)]
     summary: Box<RawValue>,
+}
+
+pub(crate) struct Answers;
+
+impl IntoResponses for Answers {
+    fn responses() -> Responses {
+        openapi::list_of_a_guest(&[])
+    }
+}
+
+/// List a guest's whole life
+///
+/// In the order it came into the log, newest first unless asked otherwise.
+#[utoipa::path(
+    get,
+    path = "/guests/{guest_id}/timeline",
+    operation_id = "list_guest_timeline",
+    tag = "guests",
+    params(
+        GuestPath,
+        ("type" = Option<String>, Query, description = "Only events of this name, as the timeline itself spells it."),
+        ("sort" = Option<String>, Query, pattern = "^-?position$", description = "`position` for oldest first; `-position` unless given."),
+        Selection,
+        Paging,
+        Scope
+    ),
+    responses((status = 200, description = "A page.", body = Page<Entry>), Answers)
+)]
+pub(crate) async fn read(
+    service: State<Service>,
+    scope: Scope,
+    path: GuestPath,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    guest_list::read::<Timeline>(service, scope, path, parameters, headers).await
 }
 
 impl Selectable for Entry {

@@ -5,13 +5,16 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use runtime::openapi::Responses;
 use serde::Serialize;
 use tokio_postgres::Row;
+use utoipa::{IntoResponses, ToSchema};
 
 use crate::Service;
 use crate::answer::Answer;
 use crate::error::Fault;
 use crate::instant;
+use crate::openapi;
 use crate::parameters::Parameters;
 use crate::position::Position;
 use crate::read::{Models, Query, Reach, Scope, Snapshot};
@@ -28,18 +31,43 @@ WHERE tenant = $1 AND topic_key = $2
 HAVING sum(interaction_count) > 0
 LIMIT 1";
 
-#[derive(Serialize)]
+/// What all guests of the tenant do about a topic.
+#[derive(Serialize, ToSchema)]
 struct TopicSummary {
+    /// The topic as all spellings of it compare equal.
     topic: String,
     /// Guests who were merged count once each: to count them as one, every absorbed guest of the tenant would have to be looked
     /// up at every read.
     guest_count: i64,
     interaction_count: i64,
+    #[schema(required, format = DateTime)]
     first_at: Option<String>,
+    #[schema(required, format = DateTime)]
     last_at: Option<String>,
+    /// The position of the log that all of this is as of.
     as_of: String,
 }
 
+pub(crate) struct Answers;
+
+impl IntoResponses for Answers {
+    fn responses() -> Responses {
+        openapi::read_of_many(&[(404, "topic_not_found")])
+    }
+}
+
+/// Read what all guests do about a topic
+#[utoipa::path(
+    get,
+    path = "/topics/{topic_name}/summary",
+    operation_id = "get_topic_summary",
+    tag = "topics",
+    params(
+        ("topic_name" = String, Path, description = "The topic; case, blanks around it and Unicode form do not matter."),
+        Scope
+    ),
+    responses((status = 200, description = "Figures that name no guest.", body = TopicSummary), Answers)
+)]
 pub(crate) async fn read(
     State(service): State<Service>,
     scope: Scope,

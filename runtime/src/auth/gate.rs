@@ -7,11 +7,13 @@ use axum::http::HeaderMap;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::MethodRouter;
+use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::refusals::Refusals;
 use super::{ApiKeys, Auth, AuthSettings, IssuersError, Principal, Scope};
 use crate::accept::MediaType;
 use crate::limits::{Allowance, LimitSettings, Limits};
+use crate::openapi;
 use crate::problem::Problem;
 use crate::serve::Peer;
 use crate::tenant::{self, Tenant};
@@ -57,6 +59,15 @@ impl<S: Clone + Send + Sync + 'static> Guarded for MethodRouter<S> {
     fn guarded(self, gatekeeper: &Gatekeeper, scope: impl Into<Option<Scope>>) -> Self {
         let gate = Gate { keeper: gatekeeper.clone(), scope: scope.into() };
         self.route_layer(from_fn_with_state(gate, pass))
+    }
+}
+
+/// A route that describes itself tells of its gate, too.
+impl<S: Clone + Send + Sync + 'static> Guarded for UtoipaMethodRouter<S> {
+    fn guarded(self, gatekeeper: &Gatekeeper, scope: impl Into<Option<Scope>>) -> Self {
+        let ((schemas, mut paths, routes), scope) = (self, scope.into());
+        openapi::require(&mut paths, scope);
+        (schemas, paths, routes.guarded(gatekeeper, scope))
     }
 }
 

@@ -3,13 +3,13 @@
 use axum::http::Method;
 use runtime::auth::Scope;
 
-pub(super) struct Route {
-    pub(super) method: Method,
+pub(crate) struct Route {
+    pub(crate) method: Method,
     /// `{guest}` stands for a guest.
-    pub(super) path: &'static str,
-    pub(super) body: &'static str,
-    pub(super) scope: Scope,
-    pub(super) names_a_guest: bool,
+    pub(crate) path: &'static str,
+    pub(crate) body: &'static str,
+    pub(crate) scope: Scope,
+    pub(crate) names_a_guest: bool,
 }
 
 impl Route {
@@ -17,7 +17,7 @@ impl Route {
         Self { method: Method::GET, path, body: "", scope, names_a_guest }
     }
 
-    pub(super) fn post(path: &'static str, scope: Scope) -> Self {
+    pub(crate) fn post(path: &'static str, scope: Scope) -> Self {
         Self { method: Method::POST, path, body: "", scope, names_a_guest: false }
     }
 
@@ -37,7 +37,7 @@ impl Route {
 const RECORD: &str = r#"{"kind":"order.created","topic":"jazz"}"#;
 const EVENT: &str = r#"{"user_id":"{guest}","event_name":"order.created","event_at":"2026-03-01T10:00:00Z"}"#;
 
-pub(super) fn routes() -> Vec<Route> {
+pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/users/{guest}", Scope::ProfileRead, true),
         Route::get("/api/v1/users/{guest}", Scope::ProfileRead, true),

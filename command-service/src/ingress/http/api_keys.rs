@@ -8,22 +8,22 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use chrono::{DateTime, SecondsFormat, Utc};
-use runtime::auth::{Principal, Role, Scope};
+use runtime::auth::Principal;
 use runtime::body;
-use runtime::clock;
+use runtime::openapi::{Responses, refusals};
 use runtime::problem::Problem;
 use runtime::tenant::{RequestTenant, Tenant};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use utoipa::IntoResponses;
 use vault::audit::{Act, Chain, Entries, Entry};
-use vault::{ApiKeyInfo, IssuedApiKey, NewApiKey, Vault};
+use vault::{IssuedApiKey, NewApiKey, Vault};
 
-use super::Door;
+use super::{Door, openapi};
 use crate::error::Fault;
 use crate::ingress::decode;
+use key::{Listed, MAX_NAME_BYTES, Shown, ShownOnce, Wanted, detail};
 
-const MAX_NAME_BYTES: usize = 64;
+mod key;
+
 const ISSUE: Act = Act::new("api_key.issue");
 const REVOKE: Act = Act::new("api_key.revoke");
 /// The answer holds the key.
@@ -42,25 +42,32 @@ pub(super) struct Issue {
     wanted: Wanted,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    name: String,
-    #[serde(default)]
-    roles: Vec<String>,
-    #[serde(default)]
-    scopes: Vec<String>,
-    expires_at: Option<String>,
+pub(super) struct IssueAnswers;
+
+impl IntoResponses for IssueAnswers {
+    fn responses() -> Responses {
+        openapi::refused(&[
+            openapi::FOR_A_TENANT,
+            &[(403, "scope_missing"), (409, "api_key_limit")],
+            &[(503, "log_unavailable")],
+        ])
+    }
 }
 
-#[derive(Serialize)]
-struct Shown<'a> {
-    key_id: &'a str,
-    name: &'a str,
-    scopes: Vec<&'static str>,
-    issued_at: String,
-    expires_at: Option<String>,
-    revoked_at: Option<String>,
+pub(super) struct ListAnswers;
+
+impl IntoResponses for ListAnswers {
+    fn responses() -> Responses {
+        refusals(&[&[(404, "tenant_unknown"), (503, "overloaded")]])
+    }
+}
+
+pub(super) struct RevokeAnswers;
+
+impl IntoResponses for RevokeAnswers {
+    fn responses() -> Responses {
+        refusals(&[&[(404, "api_key_not_found"), (404, "tenant_unknown"), (503, "overloaded")]])
+    }
 }
 
 impl Admin {
@@ -94,7 +101,17 @@ impl FromRequest<Door> for Issue {
     }
 }
 
-/// Makes a key, which is told this once.
+/// Issue an API key
+///
+/// The key itself is told this once. Nobody gives what they lack.
+#[utoipa::path(
+    post,
+    path = "/api-keys",
+    operation_id = "issue_api_key",
+    tag = "api-keys",
+    request_body(content = Wanted, example = json!({"name": "nightly-export", "roles": ["reader"]})),
+    responses((status = 201, description = "The key.", body = ShownOnce), IssueAnswers)
+)]
 pub(super) async fn issue(Issue { admin, wanted }: Issue) -> Result<Response, Problem> {
     let scopes = wanted.scopes()?;
     if let Some(scope) = scopes.iter().find(|scope| !admin.principal.may(**scope)) {
@@ -111,8 +128,7 @@ pub(super) async fn issue(Issue { admin, wanted }: Issue) -> Result<Response, Pr
         let detail = "two keys of this name are active, or 500 of the tenant: revoke one of them first";
         return Err(Problem::new(StatusCode::CONFLICT, "api_key_limit", detail));
     };
-    let mut shown = json!(Shown::of(&info));
-    shown["key"] = json!(*key);
+    let shown = ShownOnce { shown: Shown::of(&info), key: &key };
     Ok((StatusCode::CREATED, [NOT_KEPT], Json(shown)).into_response())
 }
 
@@ -123,14 +139,33 @@ async fn to_its_end<T: Send + 'static>(
     Ok(tokio::spawn(act).await.map_err(|panic| Problem::internal(&panic))??)
 }
 
-/// The keys the tenant has, and has had of late; nothing of the keys themselves.
+/// List API keys
+///
+/// Those the tenant has, and has had of late; nothing of the keys themselves.
+#[utoipa::path(
+    get,
+    path = "/api-keys",
+    operation_id = "list_api_keys",
+    tag = "api-keys",
+    responses((status = 200, description = "The keys.", body = Listed), ListAnswers)
+)]
 pub(super) async fn list(admin: Admin) -> Result<Response, Problem> {
     let keys = admin.vault.api_keys_of(&admin.tenant).await.map_err(Fault::from)?;
-    let shown: Vec<_> = keys.iter().map(Shown::of).collect();
-    Ok(([NOT_KEPT], Json(json!({ "data": shown }))).into_response())
+    let listed = Listed { data: keys.iter().map(Shown::of).collect() };
+    Ok(([NOT_KEPT], Json(listed)).into_response())
 }
 
-/// Ends a key; done again, it changes nothing.
+/// Revoke an API key
+///
+/// Done again, it changes nothing.
+#[utoipa::path(
+    delete,
+    path = "/api-keys/{key_id}",
+    operation_id = "revoke_api_key",
+    tag = "api-keys",
+    params(("key_id" = String, Path, description = "The id it is listed under.")),
+    responses((status = 204, description = "It has ended."), RevokeAnswers)
+)]
 pub(super) async fn revoke(admin: Admin, path: Result<Path<String>, PathRejection>) -> Result<StatusCode, Problem> {
     let unknown = || Problem::not_found("api_key_not_found", "this tenant has no such key");
     let Path(key_id) = path.map_err(|_| unknown())?;
@@ -143,66 +178,4 @@ pub(super) async fn revoke(admin: Admin, path: Result<Path<String>, PathRejectio
         Ok(admin.vault.revoke_api_key(&admin.tenant, &key_id).await?)
     });
     if revoked.await? { Ok(StatusCode::NO_CONTENT) } else { Err(unknown()) }
-}
-
-impl Wanted {
-    fn name(&self) -> Result<String, Problem> {
-        let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-        if self.name.is_empty() || self.name.len() > MAX_NAME_BYTES || !self.name.bytes().all(is_word) {
-            let detail = format!("takes 1 to {MAX_NAME_BYTES} characters of a-z, 0-9, `.`, `_` and `-`");
-            return Err(Problem::unprocessable("validation_failed", detail).at("#/name"));
-        }
-        Ok(self.name.clone())
-    }
-
-    fn scopes(&self) -> Result<Vec<Scope>, Problem> {
-        let refused = |field: &str, detail: &str| Problem::unprocessable("validation_failed", detail).at(field);
-        let mut scopes: Vec<Scope> = Vec::new();
-        for name in &self.roles {
-            let role = Role::named(name).filter(|role| *role != Role::Guest);
-            scopes.extend(role.ok_or_else(|| refused("#/roles", "takes reader, writer and admin"))?.all_scopes());
-        }
-        for name in &self.scopes {
-            scopes.push(Scope::named(name).ok_or_else(|| refused("#/scopes", "one of these is no scope"))?);
-        }
-        if scopes.is_empty() {
-            return Err(refused("#/scopes", "a key that may do nothing is of no use: say roles or scopes"));
-        }
-        Ok(Scope::ALL.into_iter().filter(|scope| scopes.contains(scope)).collect())
-    }
-
-    fn expires_at(&self) -> Result<Option<DateTime<Utc>>, Problem> {
-        let Some(text) = &self.expires_at else { return Ok(None) };
-        let at = DateTime::parse_from_rfc3339(text).ok().map(|at| at.with_timezone(&Utc));
-        at.filter(|at| *at > clock::now()).map(Some).ok_or_else(|| {
-            Problem::unprocessable("validation_failed", "takes an instant to come, as RFC 3339 has it")
-                .at("#/expires_at")
-        })
-    }
-}
-
-impl<'a> Shown<'a> {
-    fn of(key: &'a ApiKeyInfo) -> Self {
-        let text = |at: &DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
-        Self {
-            key_id: &key.key_id,
-            name: &key.kept.name,
-            scopes: names(&key.kept.scopes),
-            issued_at: text(&key.issued_at),
-            expires_at: key.kept.expires_at.as_ref().map(text),
-            revoked_at: key.revoked_at.as_ref().map(text),
-        }
-    }
-}
-
-/// Of a key that is asked for: enough to find it again.
-fn detail(new: &NewApiKey) -> String {
-    let NewApiKey { key_id, name, scopes, expires_at, .. } = new;
-    let until =
-        expires_at.map_or_else(String::new, |at| format!(" until {}", at.to_rfc3339_opts(SecondsFormat::Secs, true)));
-    format!("key {key_id} of {name}{until}: {}", names(scopes).join(" "))
-}
-
-fn names(scopes: &[Scope]) -> Vec<&'static str> {
-    scopes.iter().map(|scope| scope.name()).collect()
 }

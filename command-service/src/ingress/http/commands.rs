@@ -6,8 +6,10 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use runtime::openapi::{Responses, refusals};
 use runtime::problem::Problem;
 use runtime::tenant::RequestTenant;
+use utoipa::IntoResponses;
 
 use super::Door;
 use crate::ingress::decode;
@@ -16,6 +18,37 @@ use crate::verdicts::{Status, StoredVerdict};
 const WAIT_MS: &str = "x-wait-ms";
 const LONGEST_WAIT_MS: u64 = 10_000;
 
+pub(super) struct Answers;
+
+impl IntoResponses for Answers {
+    fn responses() -> Responses {
+        refusals(&[&[
+            (400, "idempotency_key_invalid"),
+            (400, "invalid_position"),
+            (404, "command_unknown"),
+            (503, "intake_unavailable"),
+        ]])
+    }
+}
+
+/// Ask how a command ended
+///
+/// Verdicts are kept for a week, of commands that nobody waited for.
+#[utoipa::path(
+    get,
+    path = "/commands/{command_id}",
+    operation_id = "get_command_verdict",
+    tag = "commands",
+    params(
+        ("command_id" = String, Path, pattern = "^[!-~]{1,255}$", description = "The id it was sent under."),
+        ("X-Wait-Ms" = Option<u16>, Header, maximum = 10000, description = "Milliseconds to wait for it to end.")
+    ),
+    responses(
+        (status = 200, description = "It has ended.", body = ref("#/components/schemas/Verdict")),
+        (status = 202, description = "It waits.", body = ref("#/components/schemas/Verdict")),
+        Answers
+    )
+)]
 pub(super) async fn verdict(
     State(door): State<Door>,
     RequestTenant(tenant): RequestTenant,

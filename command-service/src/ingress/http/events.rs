@@ -5,34 +5,73 @@ use axum::response::Response;
 use proto::Command;
 use proto::interactions::RecordInteraction;
 use proto::interactions::command::Kind;
+use runtime::openapi::{Codes, Responses};
 use runtime::problem::Problem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::{IntoResponses, ToSchema};
 
-use super::Write;
+use super::{Write, openapi};
 use crate::ingress::decode;
 
-#[derive(Deserialize)]
+/// Something a guest did, in the words of the event-capturing service.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewEvent {
+    /// Our id of the guest, or an identifier of the caller's; `userId`, too.
+    #[schema(required)]
     #[serde(default, alias = "userId")]
     user_id: String,
     /// What kind of identifier `user_id` is; `user_id` when absent.
     #[serde(default)]
     namespace: String,
+    /// What happened, in dotted lower-case words: `order.created`; `eventName` and `event`, too.
+    #[schema(required)]
     #[serde(default, alias = "eventName", alias = "event")]
     event_name: String,
+    /// When it happened: RFC 3339 with an offset; `eventTime`, `event_time` and `timestamp`, too.
+    #[schema(required, format = DateTime)]
     #[serde(default, alias = "eventTime", alias = "event_time", alias = "timestamp")]
     event_at: String,
+    /// What it was about, in the caller's words.
     #[serde(default)]
     topic: String,
+    /// Everything else about it; `properties`, too.
+    #[schema(value_type = Option<Object>)]
     #[serde(alias = "properties")]
     attributes: Option<Box<RawValue>>,
-    /// Makes a retry the same event; the header `Idempotency-Key` says the same and wins.
+    /// Makes a retry the same event; the header `Idempotency-Key` says the same and wins. `messageId` and `message_id`, too.
+    #[schema(pattern = "^[!-~]{1,255}$")]
     #[serde(alias = "messageId", alias = "message_id")]
     user_event_id: Option<String>,
 }
 
+pub(super) struct Answers;
+
+impl IntoResponses for Answers {
+    fn responses() -> Responses {
+        openapi::carried_out(StatusCode::ACCEPTED, &[openapi::FOR_A_TENANT, openapi::FOR_A_GUEST, EVENT])
+    }
+}
+
+const EVENT: &Codes =
+    &[(400, "event_time_required"), (400, "missing_identity"), (404, "guest_not_found"), (422, "invalid_date")];
+
+/// Record an event
+///
+/// The same as an interaction, in the words of the event-capturing service.
+#[utoipa::path(
+    post,
+    path = "/event",
+    operation_id = "record_event",
+    tag = "interactions",
+    params(Write),
+    request_body(content = NewEvent, example = json!({
+        "user_id": "ada", "event_name": "order.created", "event_at": "2026-03-01T10:00:00+01:00",
+        "topic": "Jazz", "attributes": {"dollar_value": 29.90},
+    })),
+    responses(Answers)
+)]
 pub(super) async fn record(mut write: Write) -> Result<Response, Problem> {
     let event: NewEvent = decode::json(&write.json)?;
     if event.event_at.is_empty() {
