@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, PoolError, TimeoutType, Timeouts};
+use scopeguard::ScopeGuard;
 use tokio_postgres::error::SqlState;
 
 /// For a connection to come free; longer queues are refused.
@@ -55,21 +56,30 @@ impl From<PoolError> for DatabaseFault {
     }
 }
 
-/// Runs `work` on a pooled connection. One on which it failed, or which does not answer in time, is closed rather than given to the
-/// next request.
+/// Runs `work` on a pooled connection, which goes back only when it ended: one on which it failed, was broken off or does not answer
+/// in time is closed rather than given to the next request. So each is as clean as `work` leaves it.
 pub(crate) async fn within_deadline<T>(
     pool: &Pool,
     work: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
 ) -> Result<T, DatabaseFault> {
-    let connection = connection(pool).await?;
-    let failed = match tokio::time::timeout(DEADLINE, work(&connection)).await {
-        Ok(Ok(done)) => return Ok(done),
-        Ok(Err(error)) if is_harmless(&error) => return Err(error.into()),
-        Ok(Err(error)) => error.into(),
-        Err(_) => DatabaseFault::Away("no answer in time".to_owned()),
-    };
-    drop(Object::take(connection));
-    Err(failed)
+    let connection = scopeguard::guard(connection(pool).await?, |connection| drop(Object::take(connection)));
+    match tokio::time::timeout(DEADLINE, work(&connection)).await {
+        Ok(Ok(done)) => {
+            give_back(connection);
+            Ok(done)
+        }
+        Ok(Err(error)) => {
+            if is_harmless(&error) {
+                give_back(connection);
+            }
+            Err(error.into())
+        }
+        Err(_) => Err(DatabaseFault::Away("no answer in time".to_owned())),
+    }
+}
+
+fn give_back(connection: ScopeGuard<Object, impl FnOnce(Object)>) {
+    drop(ScopeGuard::into_inner(connection));
 }
 
 /// A statement that took too long says nothing about its connection, and whoever is overloaded had better not connect anew.

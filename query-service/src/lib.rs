@@ -75,8 +75,8 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let vault = Vault::connect(&config.vault_url, &config.key_file).context("the vault cannot be used")?;
     let gatekeeper = Gatekeeper::new(&config.auth, Arc::new(vault.clone()), config.limits)?;
     let connections = config.database_connections.get();
-    let pool = schema::pool_cleaned_by_borrowers(&config.database_url, connections)
-        .context("the read database cannot be used")?;
+    let pool =
+        schema::pool_kept_clean(&config.database_url, connections).context("the read database cannot be used")?;
     let audit = Trail::new(vault.clone());
     let news = News::new();
     let (router, described) = resources::router(&gatekeeper, config.cors_origins);

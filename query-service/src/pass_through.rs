@@ -101,7 +101,7 @@ impl CommandService {
         keep_end_to_end(request.headers_mut());
         trace::pass_on(request.headers_mut());
         let (head, body) = request.into_parts();
-        let (body, broken) = body::passed_on(body);
+        let (body, broken) = body::passed_on(body).await.map_err(Fault::Body)?;
         let refused = |error| broken.problem().map_or_else(|| fault(error), Fault::Body);
         let mut response = self.client.forward(Request::from_parts(head, body)).await.map_err(refused)?;
         keep_end_to_end(response.headers_mut());

@@ -140,7 +140,7 @@ impl Reader {
     /// Whether something happened to a guest after this position; true as well when it takes a read of its own to tell.
     pub(crate) async fn has_more(&self, tenant: &Tenant, guest_id: &str, after: Position) -> Result<bool, Fault> {
         let Some(plain) = self.lives.read(tenant, guest_id.to_owned()).await? else { return Ok(true) };
-        Ok(plain.row.try_get::<_, i64>("latest")? > after.0)
+        Ok(plain.rows.own.try_get::<_, i64>("latest")? > after.0)
     }
 
     /// Has it on record that what is known of a guest is shown.

@@ -19,6 +19,14 @@ pub const MAX_BODY_BYTES: usize = 256 * 1024;
 /// Ample for that much over a poor line; whoever takes longer only holds the connection.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Bodies of this length are nothing to hold in memory.
+const SMALL_BYTES: u64 = 16 * 1024;
+
+/// Whether it says that it is short.
+pub(crate) fn is_small(body: &impl hyper::body::Body) -> bool {
+    body.size_hint().exact().is_some_and(|length| length <= SMALL_BYTES)
+}
+
 /// The body, when it is well-formed JSON of at most [`MAX_BODY_BYTES`] and all of it comes within ten seconds.
 pub async fn json_bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     require_plain_json(headers)?;

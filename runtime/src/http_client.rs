@@ -7,12 +7,15 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Body as _;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
+
+use crate::body;
 
 const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -76,10 +79,17 @@ impl HttpClient {
         Self { inner: Client::builder(TokioExecutor::new()).build(connector), timeout }
     }
 
-    /// Sends a request as it is and answers as soon as the head of the response is there.
+    /// Sends a request as it is and answers as soon as the head of the response is there; with a small body once that is there, too.
     pub async fn forward(&self, request: Request<Body>) -> Result<Response<Body>, HttpError> {
-        let answer = tokio::time::timeout(self.timeout, self.inner.request(request)).await;
-        Ok(answer.map_err(|_| HttpError::Timeout(self.timeout))??.map(Body::new))
+        let exchange = async {
+            let (head, body) = self.inner.request(request).await?.into_parts();
+            if body.is_end_stream() || !body::is_small(&body) {
+                return Ok(Response::from_parts(head, Body::new(body)));
+            }
+            let whole = body.collect().await.map_err(|error| HttpError::Body(error.to_string()))?;
+            Ok(Response::from_parts(head, whole.to_bytes().into()))
+        };
+        tokio::time::timeout(self.timeout, exchange).await.map_err(|_| HttpError::Timeout(self.timeout))?
     }
 
     pub async fn get(&self, url: &str, headers: &[(&str, &str)]) -> Result<Answer, HttpError> {

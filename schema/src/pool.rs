@@ -17,7 +17,7 @@ const LIMITS: &str = "-c statement_timeout=5s -c lock_timeout=4s -c idle_in_tran
 
 /// Ends whatever a borrower left open. BEGIN first: a bare ROLLBACK outside a transaction is a warning in the server's log every
 /// time; inside an aborted one BEGIN fails, and the connection is to be replaced.
-pub const CLEAN: &str = "BEGIN; ROLLBACK; RESET ALL";
+const CLEAN: &str = "BEGIN; ROLLBACK; RESET ALL";
 
 /// A pool of at most `size` connections; the first one is made when it is needed. Whoever borrows one finds it clean, which costs
 /// a round trip each time.
@@ -25,9 +25,8 @@ pub fn pool(url: &Secret, size: usize) -> Result<Pool, SchemaError> {
     build(url, size, RecyclingMethod::Custom(CLEAN.to_owned()))
 }
 
-/// The same without that round trip: whoever borrows a connection sends [`CLEAN`] with the first of its own, and closes it when
-/// that fails.
-pub fn pool_cleaned_by_borrowers(url: &Secret, size: usize) -> Result<Pool, SchemaError> {
+/// The same without that round trip: whoever borrows a connection gives it back clean, or closes it.
+pub fn pool_kept_clean(url: &Secret, size: usize) -> Result<Pool, SchemaError> {
     build(url, size, RecyclingMethod::Fast)
 }
 

@@ -1,4 +1,6 @@
 //! One snapshot of many guests of a tenant, for those whose answer is plain: nothing about them but their own rows.
+//!
+//! Each statement is a search for all of them in one index. A join would be planned anew for every size a tenant has.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -14,43 +16,64 @@ use super::transaction::{Query, run};
 use crate::database::{DatabaseFault, within_deadline};
 use crate::position::Position;
 
-/// Whether anything is read of tenant `$1` at all, and which of the owners `$3`, or the tenant itself, are parked in the read
-/// models `$2`.
+/// Rows of one result. What may have more than that is for reads of one guest each.
+const MOST_ROWS: usize = 10_000;
+/// Owners of a tenant that are parked. Where there are more, every guest is taken for one of them.
+const MOST_PARKED: usize = 1_000;
+
+/// Whether anything is read of tenant `$1` at all, which of its owners are parked in whatever read model, and how far the lanes are
+/// that fold the read models `$2`. A partition may be further than its lane, for a moment after lanes were cut anew: whoever asks for
+/// that much is answered by a read of its own.
 const STANDING: &str = "
 -- standing()
 SELECT suspended_at IS NOT NULL AS suspended, requests_per_s,
-       ARRAY(SELECT owner
-             FROM keepsake.parked_guest
-             WHERE tenant = $1 AND projection = ANY ($2) AND owner = ANY ($3)
-               AND generation IN (SELECT generation FROM keepsake.generation WHERE state = 'live')
-             LIMIT 1000) AS parked
+       ARRAY(SELECT owner FROM keepsake.parked_guest WHERE tenant = $1 LIMIT 1000) AS parked,
+       lanes.*
 FROM read.tenant
+CROSS JOIN (
+  SELECT array_agg(first_pp) AS first_pps, array_agg(last_pp) AS last_pps, array_agg(position) AS positions
+  FROM keepsake.lane
+  WHERE track = ANY (ARRAY(SELECT track FROM keepsake.generation WHERE state = 'live' AND projection = ANY ($2)))
+  LIMIT 1
+) AS lanes
 WHERE tenant = $1
 LIMIT 1";
 
-/// How far the lanes are that fold the read models `$1`. A partition may be further than its lane, for a moment after lanes were cut
-/// anew: whoever asks for that much is answered by a read of its own.
-const LANES: &str = "
--- lanes()
-SELECT first_pp, last_pp, position
-FROM keepsake.lane
-WHERE track IN (SELECT track FROM keepsake.generation WHERE state = 'live' AND projection = ANY ($1))
+/// Which of the guests `$2` are known by this very id, and which of them others were merged into.
+const IDENTITIES: &str = "
+-- identities()
+SELECT guest_id, position, false AS is_merged
+FROM read.identity
+WHERE tenant = $1 AND guest_id = ANY ($2) AND canonical_id = guest_id
+UNION ALL
+SELECT guest_id, 0, true
+FROM read.identity_absorbed
+WHERE tenant = $1 AND guest_id = ANY ($2)
 LIMIT 10000";
 
-/// What is read of each guest.
+/// What is read of each guest. Each statement finds, of tenant `$1`, rows with `guest_id` of the guests `$2`, 10,000 at most.
 pub(crate) struct Kind {
     pub(crate) models: Models,
-    /// Of tenant `$1`, one row with `guest_id` for each of the guests `$2` that is known, was never merged with anybody, and has
-    /// all its rows.
-    pub(crate) sql: &'static str,
+    /// One row; a guest without it is not plain.
+    pub(crate) own: &'static str,
+    /// Any number of others.
+    pub(crate) more: Option<&'static str>,
 }
 
-/// One guest's row.
+/// What there is of one guest.
 pub(crate) struct Plain {
     pub(crate) as_of: Position,
     /// What the tenant's settings say; 0 when they say nothing.
     pub(super) requests_per_s: u32,
-    pub(crate) row: Arc<Row>,
+    pub(crate) rows: Arc<Rows>,
+}
+
+/// Shared by all who ask for the guest.
+pub(crate) struct Rows {
+    /// Of the guest's row in the read model of identities.
+    pub(crate) identity_position: i64,
+    pub(crate) own: Row,
+    pub(crate) more: Vec<Row>,
 }
 
 /// In the order of `guests`: those who are plain, `None` for all others.
@@ -63,15 +86,12 @@ pub(super) async fn take(
     let own = partition(tenant, Owner::tenant());
     let partitions: Vec<_> =
         guests.iter().map(|guest| Owner::parse_guest(guest).map(|owner| partition(tenant, owner))).collect();
-    let owners: Vec<String> = guests.iter().cloned().chain([Owner::tenant().to_string()]).collect();
-    let standing = Query::new(STANDING).with(tenant.to_string()).with(kind.models).with(owners);
-    let lanes = Query::new(LANES).with(kind.models);
-    let rows = Query::new(kind.sql).with(tenant.to_string()).with(guests.to_vec());
-    let queries = [&standing, &lanes, &rows];
-    let seen =
-        within_deadline(pool, async |connection| run(connection, tenant.as_str(), kind.models, &queries).await).await?;
-    let [standing, lanes, rows] = seen.try_into().expect("there are as many results as queries");
-    Ok(Seen::in_rows(&standing, &lanes, rows, own)?.of(guests, &partitions))
+    let standing = Query::new(STANDING).with(tenant.to_string()).with(kind.models);
+    let of_guests = |sql| Query::new(sql).with(tenant.to_string()).with(guests.to_vec());
+    let of_guests: Vec<_> = [IDENTITIES, kind.own].into_iter().chain(kind.more).map(of_guests).collect();
+    let queries: Vec<_> = std::iter::once(&standing).chain(&of_guests).collect();
+    let seen = within_deadline(pool, async |connection| run(connection, tenant, kind.models, &queries).await).await?;
+    Ok(Seen::in_results(seen, own)?.of(guests, &partitions))
 }
 
 fn partition(tenant: &Tenant, owner: Owner) -> i16 {
@@ -86,26 +106,29 @@ struct Seen {
     lanes: Vec<(RangeInclusive<i16>, i64)>,
     /// How far the tenant's own rows are.
     own: i64,
-    rows: HashMap<String, Arc<Row>>,
+    guests: HashMap<String, Arc<Rows>>,
 }
 
 impl Seen {
-    fn in_rows(standing: &[Row], lanes: &[Row], rows: Vec<Row>, own: i16) -> Result<Self, tokio_postgres::Error> {
-        let Some(standing) = standing.first() else { return Ok(Self::default()) };
+    /// The results are of [`STANDING`], of [`IDENTITIES`], and of each statement of the kind.
+    fn in_results(results: Vec<Vec<Row>>, own: i16) -> Result<Self, tokio_postgres::Error> {
+        let is_whole = results.iter().all(|result| result.len() < MOST_ROWS);
+        let mut results = results.into_iter();
+        let [standing, identities, rows, more] = std::array::from_fn(|_| results.next().unwrap_or_default());
+        let Some(standing) = standing.first().filter(|_| is_whole) else { return Ok(Self::default()) };
         let parked: Vec<String> = standing.try_get("parked")?;
         let tenants_own = Owner::tenant();
-        if standing.try_get("suspended")? || parked.iter().any(|owner| owner == tenants_own.as_str()) {
+        let is_parked = parked.len() == MOST_PARKED || parked.iter().any(|owner| owner == tenants_own.as_str());
+        if is_parked || standing.try_get("suspended")? {
             return Ok(Self::default());
         }
-        let lane = |row: &Row| Ok((row.try_get("first_pp")?..=row.try_get("last_pp")?, row.try_get("position")?));
-        let lanes = lanes.iter().map(lane).collect::<Result<Vec<_>, tokio_postgres::Error>>()?;
-        let by_guest = rows.into_iter().map(|row| Ok((row.try_get("guest_id")?, Arc::new(row))));
+        let lanes = lanes_in(standing)?;
         Ok(Self {
             requests_per_s: u32::try_from(standing.try_get::<_, i64>("requests_per_s")?).unwrap_or_default(),
             parked,
             own: reached(&lanes, own).unwrap_or_default(),
             lanes,
-            rows: by_guest.collect::<Result<_, tokio_postgres::Error>>()?,
+            guests: guests_in(&identities, rows, more)?,
         })
     }
 
@@ -118,9 +141,46 @@ impl Seen {
         if self.parked.iter().any(|parked| parked == guest) {
             return None;
         }
-        let row = Arc::clone(self.rows.get(guest)?);
-        Some(Plain { as_of: Position(reached.min(self.own)), requests_per_s: self.requests_per_s, row })
+        let rows = Arc::clone(self.guests.get(guest)?);
+        Some(Plain { as_of: Position(reached.min(self.own)), requests_per_s: self.requests_per_s, rows })
     }
+}
+
+/// Those who are known by their own id and nobody else's.
+fn guests_in(
+    identities: &[Row],
+    rows: Vec<Row>,
+    more: Vec<Row>,
+) -> Result<HashMap<String, Arc<Rows>>, tokio_postgres::Error> {
+    let mut positions: HashMap<&str, i64> = HashMap::with_capacity(identities.len());
+    for row in identities {
+        positions.insert(row.try_get("guest_id")?, row.try_get("position")?);
+    }
+    for merged in identities.iter().filter(|row| matches!(row.try_get("is_merged"), Ok(true))) {
+        positions.remove(merged.try_get::<_, &str>("guest_id")?);
+    }
+    let mut guests: HashMap<String, Rows> = HashMap::with_capacity(rows.len());
+    for own in rows {
+        let guest: &str = own.try_get("guest_id")?;
+        if let Some(identity_position) = positions.get(guest).copied() {
+            guests.insert(guest.to_owned(), Rows { identity_position, own, more: Vec::new() });
+        }
+    }
+    for row in more {
+        if let Some(rows) = guests.get_mut(row.try_get::<_, &str>("guest_id")?) {
+            rows.more.push(row);
+        }
+    }
+    Ok(guests.into_iter().map(|(guest, rows)| (guest, Arc::new(rows))).collect())
+}
+
+/// None at all is no array.
+fn lanes_in(standing: &Row) -> Result<Vec<(RangeInclusive<i16>, i64)>, tokio_postgres::Error> {
+    let first: Option<Vec<i16>> = standing.try_get("first_pps")?;
+    let last: Option<Vec<i16>> = standing.try_get("last_pps")?;
+    let positions: Option<Vec<i64>> = standing.try_get("positions")?;
+    let partitions = first.into_iter().flatten().zip(last.into_iter().flatten()).map(|(first, last)| first..=last);
+    Ok(partitions.zip(positions.into_iter().flatten()).collect())
 }
 
 /// Of lanes of several tracks the one furthest behind.

@@ -39,8 +39,7 @@ pub(super) async fn take<const N: usize>(
     let cluster = Query::new(CLUSTER).with(tenant.to_string()).with(reach.guest_id.clone());
     let cluster = cluster.with(reach.models).with(reach.partitions.clone());
     let all: Vec<_> = std::iter::once(&cluster).chain(queries).collect();
-    let mut rows =
-        within_deadline(pool, async |connection| run(connection, tenant.as_str(), reach.models, &all).await).await?;
+    let mut rows = within_deadline(pool, async |connection| run(connection, tenant, reach.models, &all).await).await?;
     let of_queries = rows.split_off(1);
     let seen = rows.first().and_then(|rows| rows.first()).expect("this query has one row, whomever it is about");
     let suspended = seen.try_get::<_, Option<bool>>("tenant_suspended")?.ok_or(Fault::TenantUnknown)?;

@@ -1,7 +1,8 @@
 //! One read-only transaction of one tenant's: all it asks leaves in one write, and is answered in one round trip to Postgres.
 
 use deadpool_postgres::Object;
-use futures_util::future::{join_all, join4, try_join_all};
+use futures_util::future::{join_all, join3, try_join_all};
+use runtime::tenant::Tenant;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
@@ -12,10 +13,6 @@ use super::Models;
 const ALWAYS_READ: Models = &["identity", "tenant"];
 const COMMIT: &str = "COMMIT";
 const ROLLBACK: &str = "ROLLBACK";
-
-const SCOPE: &str = "
--- scope()
-SELECT set_config('keepsake.tenant', $1, true)";
 
 /// One statement of a read, and its parameters.
 pub(crate) struct Query {
@@ -42,7 +39,7 @@ impl Query {
 /// The rows of each query, seen as `tenant`, all in one snapshot.
 pub(super) async fn run(
     connection: &Object,
-    tenant: &str,
+    tenant: &Tenant,
     models: Models,
     queries: &[&Query],
 ) -> Result<Vec<Vec<Row>>, tokio_postgres::Error> {
@@ -61,24 +58,17 @@ pub(super) async fn run(
 /// Postgres refuses the later ones, and the last ends the transaction in any case.
 async fn try_run(
     connection: &Object,
-    tenant: &str,
+    tenant: &Tenant,
     models: Models,
     queries: &[&Query],
 ) -> Result<Vec<Vec<Row>>, tokio_postgres::Error> {
-    let scope = connection.prepare_cached(SCOPE).await?;
     let prepared = try_join_all(queries.iter().map(|query| connection.prepare_cached(query.sql))).await?;
     let parameters: Vec<_> = queries.iter().map(|query| query.parameters()).collect();
-    let opening = opening(models);
+    let opening = opening(tenant, models);
     let rows = prepared.iter().zip(&parameters).map(|(statement, parameters)| connection.query(statement, parameters));
-    let (begun, scoped, rows, ended) = join4(
-        connection.batch_execute(&opening),
-        connection.query_one(&scope, &[&tenant]),
-        join_all(rows),
-        connection.batch_execute(COMMIT),
-    )
-    .await;
+    let (begun, rows, ended) =
+        join3(connection.batch_execute(&opening), join_all(rows), connection.batch_execute(COMMIT)).await;
     begun?;
-    scoped?;
     // The first that failed says why; those after it were refused unseen.
     let rows = rows.into_iter().collect::<Result<Vec<_>, _>>()?;
     ended?;
@@ -87,8 +77,34 @@ async fn try_run(
 
 /// REPEATABLE READ: the position and the rows must come from one snapshot. Names are looked up as they are now, snapshot or not, so
 /// the views are held before it is taken: a generation that becomes live meanwhile is read by the next transaction.
-fn opening(models: Models) -> String {
-    let views: Vec<_> = models.iter().chain(ALWAYS_READ).map(|model| format!("read.{model}")).collect();
-    let (clean, views) = (schema::CLEAN, views.join(", "));
-    format!("{clean}; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {views} IN ACCESS SHARE MODE")
+///
+/// The tenant holds until the transaction ends. Its name stands between quotes: no character a tenant may have ends them.
+fn opening(tenant: &Tenant, models: Models) -> String {
+    let others = models.iter().filter(|model| !ALWAYS_READ.contains(model));
+    let views: Vec<_> = ALWAYS_READ.iter().chain(others).map(|model| format!("read.{model}")).collect();
+    let views = views.join(", ");
+    format!(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {views} IN ACCESS SHARE MODE; SET LOCAL keepsake.tenant = '{tenant}'"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_view_is_held_once_before_anything_is_seen() {
+        let tenant = "demo".parse().expect("a token");
+        let opening = opening(&tenant, &["tenant", "identity", "profile"]);
+        let (views, scope) = ("read.identity, read.tenant, read.profile", "SET LOCAL keepsake.tenant = 'demo'");
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        assert_eq!(opening, format!("{begin}; LOCK TABLE {views} IN ACCESS SHARE MODE; {scope}"));
+    }
+
+    #[test]
+    fn no_tenant_can_end_its_quotes() {
+        for name in ["a'b", "a\\b", "a b", "a;b", "'", ""] {
+            assert!(name.parse::<Tenant>().is_err(), "{name}");
+        }
+    }
 }

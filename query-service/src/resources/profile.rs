@@ -56,43 +56,24 @@ WHERE own.tenant = $1 AND own.guest_id = ",
 LIMIT 1"
 );
 
-/// The same of many guests, of whom each is everybody in its cluster: as far as their rows are, that is nearly all.
-///
-/// A step is a LATERAL that its LIMIT or OFFSET keeps from becoming a join over a whole tenant.
+/// The same of many guests, of whom each is everybody in its cluster: nearly all are.
 pub(crate) const PROFILES: Kind = Kind {
     models: MODELS,
-    sql: "
+    own: "
 -- profiles()
-SELECT asked.guest_id, own.attributes::text AS attributes, own.registered_at, own.version, own.interaction_count,
-       own.first_seen_at, own.last_seen_at, greatest(own.position, known.position) AS position,
-       identifiers.namespaces, identifiers.identifiers
-FROM unnest($2::text[]) AS asked (guest_id)
-CROSS JOIN LATERAL (
-  SELECT position
-  FROM read.identity
-  WHERE tenant = $1 AND guest_id = asked.guest_id AND canonical_id = asked.guest_id
-  LIMIT 1
-) AS known
-CROSS JOIN LATERAL (
-  SELECT attributes, registered_at, version, interaction_count, first_seen_at, last_seen_at, position
-  FROM read.profile
-  WHERE tenant = $1 AND guest_id = asked.guest_id
-  LIMIT 1
-) AS own
-CROSS JOIN LATERAL (
-  SELECT array_agg(namespace) AS namespaces, array_agg(value) AS identifiers
-  FROM (
-    SELECT namespace, value
-    FROM read.identity_identifier
-    WHERE tenant = $1 AND guest_id = asked.guest_id
-    ORDER BY namespace, value
-    LIMIT 1000
-  ) AS sorted
-) AS identifiers
-WHERE NOT EXISTS (
-  SELECT FROM read.identity_absorbed WHERE tenant = $1 AND guest_id = asked.guest_id OFFSET 0
-)
-LIMIT 1000",
+SELECT guest_id, attributes::text AS attributes, registered_at, version, interaction_count, first_seen_at, last_seen_at, position
+FROM read.profile
+WHERE tenant = $1 AND guest_id = ANY ($2)
+LIMIT 10000",
+    more: Some(
+        "
+-- profiles_identifiers()
+SELECT guest_id, namespace, value
+FROM read.identity_identifier
+WHERE tenant = $1 AND guest_id = ANY ($2)
+ORDER BY namespace, value
+LIMIT 10000",
+    ),
 };
 
 const IDENTIFIERS: &str = concat!(
@@ -218,10 +199,10 @@ pub(crate) async fn read(
     parameters.finish()?;
     let guest_id = service.reader.guest_id(&scope, guest).await?;
     let reach = Reach::guest(MODELS, ACT, &scope.tenant, &guest_id);
-    if let Some(Plain { as_of, row, .. }) = service.reader.plain_profile(&scope, &reach).await? {
-        let identifiers = identifiers_of(row.try_get("namespaces")?, row.try_get("identifiers")?);
-        let profile = profile_in(&row, guest_id, identifiers, as_of)?;
-        let answer = Answer::as_of(as_of).tagged(profile.version, row.try_get("position")?);
+    if let Some(Plain { as_of, rows, .. }) = service.reader.plain_profile(&scope, &reach).await? {
+        let profile = profile_in(&rows.own, guest_id, identifiers_in(&rows.more)?, as_of)?;
+        let position = rows.own.try_get::<_, i64>("position")?.max(rows.identity_position);
+        let answer = Answer::as_of(as_of).tagged(profile.version, position);
         return answer.respond_with(&headers, &profile, fields.as_ref());
     }
     let queries = [PROFILE, IDENTIFIERS].map(|sql| Query::new(sql).with(scope.tenant.to_string()));
@@ -253,12 +234,6 @@ fn identifiers_in(rows: &[Row]) -> Result<Vec<Identifier>, Fault> {
     rows.iter()
         .map(|row| Ok(Identifier { namespace: row.try_get("namespace")?, value: row.try_get("value")? }))
         .collect()
-}
-
-/// None of either is no array at all.
-fn identifiers_of(namespaces: Option<Vec<String>>, values: Option<Vec<String>>) -> Vec<Identifier> {
-    let pairs = namespaces.into_iter().flatten().zip(values.into_iter().flatten());
-    pairs.map(|(namespace, value)| Identifier { namespace, value }).collect()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use http_body_util::Limited;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::{BODY_TIMEOUT, MAX_BODY_BYTES, too_slow, unreadable};
+use super::{BODY_TIMEOUT, MAX_BODY_BYTES, is_small, too_slow, unreadable};
 use crate::problem::Problem;
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
@@ -27,15 +27,19 @@ impl Broken {
     }
 }
 
-/// The body, which breaks off when it is too large or too slow: a sender must not hold two connections for the price of one.
-pub fn passed_on(body: Body) -> (Body, Broken) {
+/// The body, whole when it is small: then it leaves in one write with its head. A larger one goes on as it comes, and breaks off when
+/// it is too large or too slow: a sender must not hold two connections for the price of one.
+pub async fn passed_on(body: Body) -> Result<(Body, Broken), Problem> {
     let broken = Broken::default();
     if body.is_end_stream() {
-        return (body, broken);
+        return Ok((body, broken));
+    }
+    if is_small(&body) {
+        return Ok((super::collect(body, BODY_TIMEOUT).await?.into(), broken));
     }
     let body = Limited::new(body, MAX_BODY_BYTES);
     let within = Within { body, until: Box::pin(sleep(BODY_TIMEOUT)), broken: broken.clone() };
-    (Body::new(within), broken)
+    Ok((Body::new(within), broken))
 }
 
 struct Within {
@@ -85,7 +89,10 @@ mod tests {
     use super::*;
 
     async fn ends(body: Body) -> (Option<usize>, Option<&'static str>) {
-        let (body, broken) = passed_on(body);
+        let (body, broken) = match passed_on(body).await {
+            Ok(passed_on) => passed_on,
+            Err(problem) => return (None, Some(problem.code())),
+        };
         let length = body.collect().await.ok().map(|body| body.to_bytes().len());
         (length, broken.problem().map(|problem| problem.code()))
     }
@@ -94,7 +101,8 @@ mod tests {
     async fn a_body_within_the_limits_comes_as_it_is() {
         assert_eq!(ends(Body::from("{}")).await, (Some(2), None));
         assert_eq!(ends(Body::from(vec![b'x'; MAX_BODY_BYTES])).await, (Some(MAX_BODY_BYTES), None));
-        assert_eq!(passed_on(Body::from("{}")).0.size_hint().exact(), Some(2));
+        let (whole, _) = passed_on(Body::from("{}")).await.unwrap();
+        assert_eq!(whole.size_hint().exact(), Some(2));
     }
 
     #[tokio::test]

@@ -29,13 +29,10 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Where the timelines of many guests end.
 pub(crate) const LIVES: Kind = Kind {
     models: MODELS,
-    sql: "
+    own: "
 -- lives()
 SELECT asked.guest_id, latest.position AS latest
 FROM unnest($2::text[]) AS asked (guest_id)
-CROSS JOIN LATERAL (
-  SELECT FROM read.identity WHERE tenant = $1 AND guest_id = asked.guest_id AND canonical_id = asked.guest_id LIMIT 1
-) AS known
 CROSS JOIN LATERAL (
   SELECT position
   FROM read.timeline
@@ -43,10 +40,8 @@ CROSS JOIN LATERAL (
   ORDER BY position DESC
   LIMIT 1
 ) AS latest
-WHERE NOT EXISTS (
-  SELECT FROM read.identity_absorbed WHERE tenant = $1 AND guest_id = asked.guest_id OFFSET 0
-)
-LIMIT 1000",
+LIMIT 10000",
+    more: None,
 };
 
 const TAIL: &str = concat!(
