@@ -12,6 +12,8 @@ use vault::audit::Full;
 use crate::database::DatabaseFault;
 use crate::position::Position;
 
+const UNRECORDED: &str = "that personal data is read cannot be recorded now, and so it is not shown";
+
 /// Why a request is not answered as asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -116,14 +118,13 @@ impl From<Fault> for Problem {
                 Self::unavailable("overloaded", "too many requests are under way")
             }
             Fault::Database(DatabaseFault::Away(_)) => {
-                gone(&fault, "database_unavailable", "the read models cannot be read now")
+                unavailable("database_unavailable", "the read models cannot be read now", &fault)
             }
-            Fault::VaultAway(_) => gone(&fault, "vault_unavailable", "identifiers cannot be looked up now"),
-            Fault::Unrecordable(_) => {
-                let detail = "that personal data is read cannot be recorded now, and so it is not shown";
-                gone(&fault, "audit_unavailable", detail)
+            Fault::VaultAway(_) => unavailable("vault_unavailable", "identifiers cannot be looked up now", &fault),
+            Fault::Unrecordable(_) => unavailable("audit_unavailable", UNRECORDED, &fault),
+            Fault::CommandServiceAway(_) => {
+                unavailable("command_service_unavailable", "commands cannot be taken now", &fault)
             }
-            Fault::CommandServiceAway(_) => gone(&fault, "command_service_unavailable", "commands cannot be taken now"),
             Fault::ContractUnknown => Self::unavailable(
                 "command_service_unavailable",
                 "what the command service takes is not known yet: ask again",
@@ -145,7 +146,7 @@ fn unknown_outcome() -> Problem {
     Problem::new(StatusCode::GATEWAY_TIMEOUT, "outcome_unknown", detail).outcome_unknown()
 }
 
-fn gone(fault: &Fault, code: &'static str, detail: &str) -> Problem {
+fn unavailable(code: &'static str, detail: &str, fault: &Fault) -> Problem {
     logged(fault, Problem::unavailable(code, detail))
 }
 

@@ -6,6 +6,7 @@ mod html;
 mod problems;
 
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -44,8 +45,10 @@ fn safe(policy: &str) -> [(HeaderName, HeaderValue); 3] {
     ]
 }
 
-async fn asset(Path((release, file)): Path<(String, String)>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn asset(path: Result<Path<(String, String)>, PathRejection>, headers: HeaderMap) -> Result<Response, Problem> {
+    let unknown = || Problem::not_found("route_not_found", "there is no such file");
+    let Path((release, file)) = path.map_err(|_| unknown())?;
     let found = assets::ALL.iter().find(|asset| asset.release == release && asset.file == file);
-    let asset = found.ok_or_else(|| Problem::not_found("route_not_found", "there is no such file"))?;
+    let asset = found.ok_or_else(unknown)?;
     asset.respond(&headers)
 }

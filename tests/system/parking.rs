@@ -81,7 +81,12 @@ impl Scene {
 
     /// A read of a guest's interactions: its status, problem code and `X-Parked-From`.
     async fn read(&self, guest: usize, at_least: Option<u64>) -> (StatusCode, String, Option<String>) {
-        let path = format!("/api/v1/guests/{}/interactions", self.guests[guest]);
+        self.read_of("interactions", guest, at_least).await
+    }
+
+    /// The same of another resource.
+    async fn read_of(&self, what: &str, guest: usize, at_least: Option<u64>) -> (StatusCode, String, Option<String>) {
+        let path = format!("/api/v1/guests/{}/{what}", self.guests[guest]);
         let token = at_least.map(token::write).unwrap_or_default();
         let headers = [("X-Tenant-ID", "demo"), ("X-Min-Position", token.as_str())];
         let answer =
@@ -147,6 +152,13 @@ async fn an_event_nobody_knows_parks_its_guest_and_can_be_skipped_for_good() {
     let unread = "keepsake.parked_guest WHERE projection IN ('identity', 'tenant')";
     assert_eq!(scene.count(unread).await, 0, "whoever does not read it is not stopped by it");
     scene.is_proved().await;
+    // A profile is read together with others', and says so all the same.
+    let shown = (StatusCode::OK, String::new(), Some(token::write(unknown)));
+    assert_eq!(scene.read_of("profile", 4, None).await, shown);
+    let refused = scene.read_of("profile", 4, Some(unknown)).await;
+    assert_eq!((refused.0, refused.1.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "guest_parked"));
+    let other = scene.read_of("profile", 5, Some(unknown)).await;
+    assert_eq!(other, (StatusCode::OK, String::new(), None));
 
     let (code, said) = scene.parked(&["skip", "--guest", &scene.guests[4], "--reason", "a mistake"]).await;
     assert!(code == Some(1) && said.contains("5 are parked"), "{said}");

@@ -75,10 +75,8 @@ impl Source {
         if asked.is_some_and(|at| at.elapsed() < BETWEEN_QUESTIONS) {
             return None;
         }
-        *asked = Some(Instant::now());
         let source = Arc::clone(self);
         Some(tokio::spawn(async move {
-            let _others_wait = asked;
             match source.commands.contract().await {
                 Ok(commands) => {
                     let known = Known::of(&merge(&source.own, commands));
@@ -86,6 +84,8 @@ impl Source {
                 }
                 Err(reason) => tracing::warn!(reason, "the command service does not say what it takes"),
             }
+            // Whoever waited meanwhile has this answer, too, and asks no other.
+            *asked = Some(Instant::now());
         }))
     }
 }

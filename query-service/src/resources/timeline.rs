@@ -157,7 +157,7 @@ impl GuestList for Timeline {
     }
 
     fn filters(&self) -> Vec<Option<&str>> {
-        vec![self.event_type, self.order.text()]
+        std::iter::once(self.event_type).chain(self.order.text().map(Some)).collect()
     }
 
     fn query(&self, tenant: &Tenant, after: Option<Seen>, limit: i64) -> Query {

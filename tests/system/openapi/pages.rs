@@ -78,7 +78,14 @@ async fn the_type_of_a_problem_leads_to_the_page_that_explains_it() {
     let page = String::from_utf8_lossy(&page.body).into_owned();
     let code = problem["code"].as_str().expect("a code");
     assert!(page.contains(&format!("<h1>{code}</h1>")) && page.contains("<em>What to do:</em>"), "{page}");
-    let unknown = get(&client, "/problems/no_such_code", &[]).await;
-    assert_eq!((unknown.status, &json(&unknown)["code"]), (StatusCode::NOT_FOUND, &"route_not_found".into()));
+    for path in ["/problems/no_such_code", "/problems/%FF", "/docs/assets/keepsake/none.js", "/docs/assets/%FF/docs.js"]
+    {
+        let unknown = get(&client, path, &[]).await;
+        assert_eq!(
+            (unknown.status, &json(&unknown)["code"]),
+            (StatusCode::NOT_FOUND, &"route_not_found".into()),
+            "{path}"
+        );
+    }
     services.stop().await;
 }

@@ -98,7 +98,7 @@ impl Filter {
 
     pub(super) fn texts(&self) -> Vec<Option<&str>> {
         let texts = [&self.kind, &self.topic_key, &self.from_text, &self.to_text].map(Option::as_deref);
-        texts.into_iter().chain([self.order.text()]).collect()
+        texts.into_iter().chain(self.order.text().map(Some)).collect()
     }
 
     /// Finds at most `limit` interactions that come after `after`, or the first.

@@ -78,6 +78,8 @@ pub(super) struct Tail {
     has_more: bool,
     ready: VecDeque<Event>,
     has_ended: bool,
+    /// When to look again whether its reader still may read.
+    check_at: Instant,
     _open: Stream,
 }
 
@@ -112,6 +114,7 @@ impl Tail {
             has_more: false,
             ready,
             has_ended,
+            check_at: Instant::now() + HEARTBEAT,
             _open: open,
         };
         tail.look().await?;
@@ -153,6 +156,14 @@ impl Tail {
         let (news, stop) = (self.service.news.clone(), self.service.stop.clone());
         let heartbeat = Instant::now() + HEARTBEAT;
         loop {
+            if stop.is_cancelled() {
+                return Ok(Next::End);
+            }
+            // However much happens to the guest, and however little.
+            if Instant::now() >= self.check_at {
+                self.service.gatekeeper.still_admits(&self.credentials, auth::Scope::InteractionRead).await?;
+                self.check_at = Instant::now() + HEARTBEAT;
+            }
             // Whatever is folded from here on is heard of, so that nothing comes unnoticed after the look.
             let folded = news.folded(&self.partitions);
             let position = Position(self.seen.position);
@@ -169,7 +180,6 @@ impl Tail {
                 () = stop.cancelled() => return Ok(Next::End),
             }
             if Instant::now() >= heartbeat {
-                self.service.gatekeeper.still_admits(&self.credentials, auth::Scope::InteractionRead).await?;
                 return Ok(Next::Heartbeat);
             }
         }
