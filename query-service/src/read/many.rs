@@ -152,12 +152,17 @@ fn guests_in(
     rows: Vec<Row>,
     more: Vec<Row>,
 ) -> Result<HashMap<String, Arc<Rows>>, tokio_postgres::Error> {
-    let mut positions: HashMap<&str, i64> = HashMap::with_capacity(identities.len());
+    let (mut positions, mut merged): (HashMap<&str, i64>, Vec<&str>) = (HashMap::new(), Vec::new());
     for row in identities {
-        positions.insert(row.try_get("guest_id")?, row.try_get("position")?);
+        let guest = row.try_get("guest_id")?;
+        if row.try_get("is_merged")? {
+            merged.push(guest);
+        } else {
+            positions.insert(guest, row.try_get("position")?);
+        }
     }
-    for merged in identities.iter().filter(|row| matches!(row.try_get("is_merged"), Ok(true))) {
-        positions.remove(merged.try_get::<_, &str>("guest_id")?);
+    for guest in merged {
+        positions.remove(guest);
     }
     let mut guests: HashMap<String, Rows> = HashMap::with_capacity(rows.len());
     for own in rows {
