@@ -28,7 +28,10 @@ pub(crate) async fn carry_out(site: &Site, connection: &ClientWrapper, lane: Lan
     for request in ledger::requests(connection, lane, track).await? {
         if Instant::now() < until {
             let checkpoints = Checkpoints::read(connection, lane).await?;
-            Drain { site, connection, checkpoints, request, until }.run().await?;
+            let partition = i16::from(request.subject.partition());
+            let drained = Drain { site, connection, checkpoints, request, until }.run().await;
+            site.announcer.folded([partition].into_iter().collect());
+            drained?;
         }
     }
     Ok(())

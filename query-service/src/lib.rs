@@ -78,7 +78,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let pool =
         schema::pool_kept_clean(&config.database_url, connections).context("the read database cannot be used")?;
     let audit = Trail::new(vault.clone());
-    let news = News::new();
+    let news = News::new(config.primary_url != config.database_url);
     let (router, described) = resources::router(&gatekeeper, config.cors_origins);
     let commands = CommandService::new(config.command_url);
     let service = Service(Arc::new(Parts {

@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 /// While the primary is away everybody is woken that often, and looks for themselves.
 const AWAY: Duration = Duration::from_secs(1);
+/// News of the primary may come before the rows to a replica: it is told again this much later.
+const ECHOES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
 
 /// What is heard, for those who wait. Cheap to clone.
 #[derive(Clone)]
@@ -24,12 +26,15 @@ struct Heard {
     folded: [Arc<Notify>; 64],
     any: Notify,
     is_listening: AtomicBool,
+    /// What is read is a replica of what announces.
+    is_ahead: bool,
 }
 
 impl News {
-    pub(crate) fn new() -> Self {
+    /// News of the database that is read, or of one that `is_ahead` of it.
+    pub(crate) fn new(is_ahead: bool) -> Self {
         let folded = array::from_fn(|_| Arc::default());
-        Self(Arc::new(Heard { folded, any: Notify::new(), is_listening: AtomicBool::new(false) }))
+        Self(Arc::new(Heard { folded, any: Notify::new(), is_listening: AtomicBool::new(false), is_ahead }))
     }
 
     /// Something was folded, or a lane has come further. For one who waits, who is told what it missed meanwhile, once.
@@ -73,6 +78,13 @@ impl News {
     fn hear(&self, partitions: Partitions) {
         self.0.is_listening.store(true, Ordering::Relaxed);
         self.tell(partitions);
+        for echo in ECHOES.into_iter().filter(|_| self.0.is_ahead) {
+            let news = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(echo).await;
+                news.tell(partitions);
+            });
+        }
     }
 
     fn tell(&self, partitions: Partitions) {
@@ -82,5 +94,26 @@ impl News {
             }
         }
         self.0.any.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn news_of_a_primary_is_told_again_while_its_replica_catches_up() {
+        let primary = News::new(true);
+        let begin = tokio::time::Instant::now();
+        let first = primary.folded(&[7]);
+        primary.hear([7].into_iter().collect());
+        first.await;
+        for echo in ECHOES {
+            primary.folded(&[7]).await;
+            assert_eq!(begin.elapsed(), echo);
+        }
+        let own = News::new(false);
+        own.hear([7].into_iter().collect());
+        assert!(tokio::time::timeout(AWAY * 2, own.folded(&[7])).await.is_err(), "it is told once");
     }
 }

@@ -21,10 +21,10 @@ use runtime::problem::Problem;
 use runtime::tenant::{RequestTenant, Tenant};
 use tokio_util::task::TaskTracker;
 use vault::Vault;
-use vault::audit::Trail;
+use vault::audit::{Act, Trail};
 
 use crate::error::Fault;
-use crate::freshness::{AtLeast, Freshness};
+use crate::freshness::{AtLeast, Freshness, Patience};
 use crate::position::Position;
 use crate::resources::{LIVES, PROFILES};
 pub(crate) use checkpoints::progress;
@@ -45,7 +45,7 @@ pub(crate) type Models = &'static [&'static str];
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
     pub(crate) tenant: Tenant,
-    pub(crate) at_least: AtLeast,
+    pub(crate) patience: Patience,
     /// Who asks.
     pub(crate) principal: Principal,
 }
@@ -53,7 +53,7 @@ pub(crate) struct Scope {
 impl Scope {
     /// The same, however old the rows are.
     pub(crate) fn of_any_age(self) -> Self {
-        Self { at_least: AtLeast::default(), ..self }
+        Self { patience: AtLeast::default().patience(), ..self }
     }
 }
 
@@ -63,7 +63,7 @@ impl<S: Sync> FromRequestParts<S> for Scope {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let RequestTenant(tenant) = RequestTenant::from_request_parts(parts, state).await?;
         let principal = Principal::from_request_parts(parts, state).await?;
-        Ok(Self { tenant, at_least: AtLeast::of(&parts.headers)?, principal })
+        Ok(Self { tenant, patience: AtLeast::of(&parts.headers)?.patience(), principal })
     }
 }
 
@@ -107,7 +107,7 @@ impl Reader {
         mut reach: Reach,
         queries: &[Query; N],
     ) -> Result<Snapshot<N>, Fault> {
-        let patience = scope.at_least.patience();
+        let patience = scope.patience;
         loop {
             self.freshness.wait(&reach, patience).await?;
             let snapshot = snapshot::take(&self.pool, &scope.tenant, &reach, queries).await?;
@@ -128,7 +128,7 @@ impl Reader {
 
     /// The profile of a guest, when it is plain and as far as the caller asked for: all others are for [`Self::read`].
     pub(crate) async fn plain_profile(&self, scope: &Scope, reach: &Reach) -> Result<Option<Plain>, Fault> {
-        let patience = scope.at_least.patience();
+        let patience = scope.patience;
         self.freshness.wait(reach, patience).await?;
         let plain = self.profiles.read(&scope.tenant, reach.guest_id.clone()).await?;
         let Some(plain) = plain.filter(|plain| plain.as_of >= patience.position) else { return Ok(None) };
@@ -143,9 +143,13 @@ impl Reader {
         Ok(plain.rows.own.try_get::<_, i64>("latest")? > after.0)
     }
 
-    /// Has it on record that what is known of a guest is shown.
     fn record(&self, scope: &Scope, reach: &Reach, shown: Option<&str>) -> Result<(), Fault> {
         let Some((act, guest_id)) = reach.act.zip(shown) else { return Ok(()) };
+        self.note(scope, act, guest_id)
+    }
+
+    /// Has it on record that what is known of a guest is shown.
+    pub(crate) fn note(&self, scope: &Scope, act: &'static Act, guest_id: &str) -> Result<(), Fault> {
         Ok(self.audit.note(&scope.tenant, &self.vault.actor(&scope.principal), act, guest_id)?)
     }
 

@@ -69,7 +69,7 @@ impl From<BTreeMap<String, String>> for Env {
 }
 
 /// A setting that must never be printed: a URL with a password, a token.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {

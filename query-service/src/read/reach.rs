@@ -33,6 +33,11 @@ impl Reach {
         Self { models, partitions, guest_id, act: Some(act) }
     }
 
+    /// The same, of which it is put on record by other means what is shown.
+    pub(crate) fn unrecorded(self) -> Self {
+        Self { act: None, ..self }
+    }
+
     /// Everybody's.
     pub(crate) fn everybody(models: Models) -> Self {
         Self { models, partitions: (0..i16::from(PARTITIONS)).collect(), guest_id: String::new(), act: None }

@@ -2,9 +2,12 @@
 //! Nobody waits for company: whoever comes when nothing is under way is read for at once, alone.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use deadpool_postgres::Pool;
+use futures_util::FutureExt as _;
 use runtime::tenant::Tenant;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
@@ -19,6 +22,8 @@ const UNDER_WAY: usize = 8;
 const MOST: usize = 128;
 /// More than there can be connections: a bound all the same.
 const MOST_WAITING: usize = 8_192;
+/// For the snapshot one is in to begin; from then on the database has its own limits.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// Makes the reads of one kind. Cheap to clone.
 #[derive(Clone)]
@@ -39,12 +44,17 @@ struct Queue {
     turns: VecDeque<Tenant>,
     waiting: usize,
     under_way: usize,
+    /// Of whoever comes next.
+    number: u64,
 }
 
 struct Waiting {
+    number: u64,
     guest_id: String,
-    answer: oneshot::Sender<Result<Option<Plain>, DatabaseFault>>,
+    answer: oneshot::Sender<Told>,
 }
+
+type Told = Result<Option<Plain>, DatabaseFault>;
 
 impl Together {
     pub(super) fn new(kind: Kind, pool: Pool, tasks: TaskTracker) -> Self {
@@ -53,25 +63,39 @@ impl Together {
 
     /// What there is to see of a guest; `None` when it takes a read of its own to tell.
     pub(super) async fn read(&self, tenant: &Tenant, guest_id: String) -> Result<Option<Plain>, DatabaseFault> {
-        let (answer, answered) = oneshot::channel();
-        if self.queue().enter(tenant, Waiting { guest_id, answer })? {
+        let (answer, mut answered) = oneshot::channel();
+        let (number, may_begin) = self.queue().enter(tenant, guest_id, answer)?;
+        if may_begin {
             // A task of its own: a client that disconnects must not cancel database work half-way.
             self.0.tasks.spawn(self.clone().make());
         }
-        answered.await.unwrap_or(Ok(None))
+        let told = match tokio::time::timeout(LONGEST_WAIT, &mut answered).await {
+            Ok(told) => told,
+            Err(_) if self.queue().leave(tenant, number) => return Err(DatabaseFault::Overloaded),
+            Err(_) => answered.await,
+        };
+        told.unwrap_or(Ok(None))
     }
 
     /// One snapshot after the other, until nobody waits.
     async fn make(self) {
         let mut turn = self.queue().next(None);
-        while let Some((tenant, waiting)) = turn {
-            let (guests, answers): (Vec<_>, Vec<_>) =
-                waiting.into_iter().map(|Waiting { guest_id, answer }| (guest_id, answer)).unzip();
-            match many::take(&self.0.pool, &tenant, &self.0.kind, &guests).await {
-                Ok(seen) => tell(answers.into_iter().zip(seen.into_iter().map(Ok))),
-                Err(fault) => tell(answers.into_iter().map(|answer| (answer, Err(fault.clone())))),
+        while let Some((tenant, mut waiting)) = turn {
+            waiting.retain(|waiting| !waiting.answer.is_closed());
+            if !waiting.is_empty() {
+                // However it ends, those who come after have their turn; and whoever is told nothing asks alone.
+                drop(AssertUnwindSafe(self.take(&tenant, waiting)).catch_unwind().await);
             }
             turn = self.queue().next(Some(tenant));
+        }
+    }
+
+    async fn take(&self, tenant: &Tenant, waiting: Vec<Waiting>) {
+        let (guests, answers): (Vec<_>, Vec<_>) =
+            waiting.into_iter().map(|Waiting { guest_id, answer, .. }| (guest_id, answer)).unzip();
+        match many::take(&self.0.pool, tenant, &self.0.kind, &guests).await {
+            Ok(seen) => tell(answers.into_iter().zip(seen.into_iter().map(Ok))),
+            Err(fault) => tell(answers.into_iter().map(|answer| (answer, Err(fault.clone())))),
         }
     }
 
@@ -79,8 +103,6 @@ impl Together {
         self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-type Told = Result<Option<Plain>, DatabaseFault>;
 
 fn tell(answers: impl Iterator<Item = (oneshot::Sender<Told>, Told)>) {
     for (answer, told) in answers {
@@ -90,21 +112,38 @@ fn tell(answers: impl Iterator<Item = (oneshot::Sender<Told>, Told)>) {
 }
 
 impl Queue {
-    /// True when one more may begin to make snapshots.
-    fn enter(&mut self, tenant: &Tenant, waiting: Waiting) -> Result<bool, DatabaseFault> {
+    /// Under which number one waits, and whether one more may begin to make snapshots.
+    fn enter(
+        &mut self,
+        tenant: &Tenant,
+        guest_id: String,
+        answer: oneshot::Sender<Told>,
+    ) -> Result<(u64, bool), DatabaseFault> {
         if self.waiting >= MOST_WAITING {
             return Err(DatabaseFault::Overloaded);
         }
         self.waiting += 1;
+        self.number += 1;
+        let number = self.number;
+        let waiting = Waiting { number, guest_id, answer };
         if let Some(guests) = self.tenants.get_mut(tenant) {
             guests.push_back(waiting);
-            return Ok(false);
+            return Ok((number, false));
         }
         self.tenants.insert(tenant.clone(), VecDeque::from([waiting]));
         self.turns.push_back(tenant.clone());
         let may_begin = self.under_way < UNDER_WAY;
         self.under_way += usize::from(may_begin);
-        Ok(may_begin)
+        Ok((number, may_begin))
+    }
+
+    /// Waits no longer; false when its snapshot has begun. Its tenant keeps its turn.
+    fn leave(&mut self, tenant: &Tenant, number: u64) -> bool {
+        let Some(guests) = self.tenants.get_mut(tenant) else { return false };
+        let place = guests.binary_search_by_key(&number, |waiting| waiting.number);
+        let has_left = place.is_ok_and(|place| guests.remove(place).is_some());
+        self.waiting -= usize::from(has_left);
+        has_left
     }
 
     /// Whom the next snapshot is for, after one of tenant `done`; `None`, and one less is under way, when nobody waits.
@@ -134,7 +173,8 @@ mod tests {
 
     fn enter(queue: &mut Queue, tenant: &str, guest_id: &str) -> Result<bool, DatabaseFault> {
         let (answer, _) = oneshot::channel();
-        queue.enter(&tenant.parse().expect("a token"), Waiting { guest_id: guest_id.to_owned(), answer })
+        let entered = queue.enter(&tenant.parse().expect("a token"), guest_id.to_owned(), answer);
+        entered.map(|(_, may_begin)| may_begin)
     }
 
     fn next(queue: &mut Queue, done: Option<&str>) -> Option<(String, usize)> {
@@ -178,6 +218,23 @@ mod tests {
         assert!(next(&mut queue, None).is_some() && next(&mut queue, Some("demo")).is_none());
         assert_eq!((queue.under_way, queue.tenants.len()), (0, 0));
         assert!(enter(&mut queue, "demo", "ada").expect("room"), "the one before has ended");
+    }
+
+    #[test]
+    fn who_waits_no_longer_makes_room_and_takes_nobodys_turn() {
+        let mut queue = Queue::default();
+        for guest in ["ada", "bob"] {
+            enter(&mut queue, "demo", guest).expect("room");
+        }
+        let demo = "demo".parse().expect("a token");
+        assert!(queue.leave(&demo, 1) && !queue.leave(&demo, 1));
+        assert_eq!(next(&mut queue, None), Some(turn("demo", 1)));
+        assert!(!queue.leave(&demo, 2), "it is being read");
+        assert_eq!((next(&mut queue, Some("demo")), queue.waiting), (None, 0));
+        enter(&mut queue, "demo", "ada").expect("room");
+        assert!(queue.leave(&demo, 3));
+        assert_eq!(next(&mut queue, None), Some(turn("demo", 0)), "nobody is left to be told");
+        assert_eq!((next(&mut queue, Some("demo")), queue.tenants.len()), (None, 0));
     }
 
     #[test]

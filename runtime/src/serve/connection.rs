@@ -1,6 +1,7 @@
 //! One connection: its requests are answered one after the other, each within its limits.
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use super::head_timer::HeadTimer;
@@ -37,9 +40,8 @@ pub(super) struct Connection {
 impl Connection {
     /// Answers requests until the client is done; when the process stops, the one under way is the last.
     pub(super) async fn answer_all(self, stream: TcpStream) {
-        // An answer is written at once and whole: waiting for more to send with it only delays it.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(error = &error as &dyn std::error::Error, "TCP_NODELAY is refused");
+        if let Err(error) = settle(&stream, self.limits.unread) {
+            tracing::debug!(error = &error as &dyn std::error::Error, "an option of a connection is refused");
         }
         let stream = Linger::new(SlowReader::new(stream, self.limits.unread), self.limits.linger);
         let timer = HeadTimer::new(self.limits.head);
@@ -75,6 +77,15 @@ impl Connection {
             Ok(if ending.announced.is_cancelled() { last(response) } else { response })
         }
     }
+}
+
+/// An answer is written at once and whole: waiting for more to send with it only delays it. A client that is gone without a word takes
+/// nothing: the kernel alone would try for a quarter of an hour, and a live stream is written to too seldom to fill its buffers.
+pub(super) fn settle(stream: &TcpStream, unread: Duration) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    SockRef::from(stream).set_tcp_user_timeout(Some(unread))?;
+    Ok(())
 }
 
 /// After this answer the connection is closed.

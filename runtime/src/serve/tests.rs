@@ -182,3 +182,16 @@ async fn a_connection_too_many_waits_for_another_to_end() {
     let answer = second.rest().await;
     assert!(answer.ends_with("count 3"), "{answer}");
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_is_gone_without_a_word_is_given_up_after_as_long_as_who_takes_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+    let (_client, (stream, _)) = (client.unwrap(), accepted.unwrap());
+    super::connection::settle(&stream, Limits::default().unread).unwrap();
+    let socket = socket2::SockRef::from(&stream);
+    assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Limits::default().unread));
+    assert!(socket.tcp_nodelay().unwrap());
+}

@@ -21,8 +21,10 @@ const MODELS: Models = &["tenant", "identity", "timeline"];
 const PAGE: i64 = 500;
 /// A silent stream says that often that it is there, and looks whether its reader still may.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// What is folded of one of several who were merged waits for the others to come as far.
+/// What is folded of one of several who were merged waits for the others to come as far: to be looked for again this much later, then
+/// twice as much, until `LOOK_AGAIN_MOST`.
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
+const LOOK_AGAIN_MOST: Duration = Duration::from_secs(1);
 /// After a break a reader comes back this much later.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -117,7 +119,10 @@ impl Tail {
             check_at: Instant::now() + HEARTBEAT,
             _open: open,
         };
-        tail.look().await?;
+        let shown = tail.look().await?;
+        if tail.ready.is_empty() {
+            tail.note(&shown)?;
+        }
         if from.is_none() {
             tail.seen = Seen { position: tail.as_of.0, event_index: i16::MAX };
         }
@@ -154,7 +159,7 @@ impl Tail {
 
     async fn more(&mut self) -> Result<Next, Problem> {
         let (news, stop) = (self.service.news.clone(), self.service.stop.clone());
-        let heartbeat = Instant::now() + HEARTBEAT;
+        let (heartbeat, mut pause) = (Instant::now() + HEARTBEAT, LOOK_AGAIN);
         loop {
             if stop.is_cancelled() {
                 return Ok(Next::End);
@@ -173,10 +178,10 @@ impl Tail {
             if !self.ready.is_empty() {
                 return Ok(Next::Events);
             }
-            let again = if self.has_more { Instant::now() + LOOK_AGAIN } else { heartbeat };
+            let again = if self.has_more { Instant::now() + pause } else { heartbeat };
             tokio::select! {
-                () = folded => {}
-                () = sleep_until(again.min(heartbeat)) => {}
+                () = folded, if !self.has_more => {}
+                () = sleep_until(again.min(heartbeat)) => pause = LOOK_AGAIN_MOST.min(pause * 2),
                 () = stop.cancelled() => return Ok(Next::End),
             }
             if Instant::now() >= heartbeat {
@@ -185,15 +190,16 @@ impl Tail {
         }
     }
 
-    /// Fetches what comes next.
-    async fn look(&mut self) -> Result<(), Fault> {
+    /// Fetches what comes next, and says which guest it is shown of.
+    async fn look(&mut self) -> Result<String, Fault> {
         let Seen { position, event_index } = self.seen;
         let query = Query::new(TAIL).with(self.scope.tenant.to_string());
         let query = query.with(position).with(event_index).with(PAGE);
-        let reach = Reach::guest(MODELS, &timeline::ACT, &self.scope.tenant, &self.guest_id);
+        // Most looks at those who were merged show nothing.
+        let reach = Reach::guest(MODELS, &timeline::ACT, &self.scope.tenant, &self.guest_id).unrecorded();
         let Snapshot { as_of, partitions, canonical_id, rows: [rows], .. } =
             self.service.reader.read(&self.scope, reach, [query]).await?;
-        canonical_id.ok_or(Fault::GuestNotFound)?;
+        let shown = canonical_id.ok_or(Fault::GuestNotFound)?;
         (self.as_of, self.partitions) = (as_of, partitions);
         self.has_more = i64::try_from(rows.len()).is_ok_and(|rows| rows == PAGE);
         for row in &rows {
@@ -207,7 +213,14 @@ impl Tail {
             self.ready.push_back(event.map_err(Fault::Stream)?);
             self.seen = seen;
         }
-        Ok(())
+        if !self.ready.is_empty() {
+            self.note(&shown)?;
+        }
+        Ok(shown)
+    }
+
+    fn note(&self, shown: &str) -> Result<(), Fault> {
+        self.service.reader.note(&self.scope, &timeline::ACT, shown)
     }
 }
 
