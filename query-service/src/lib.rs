@@ -76,7 +76,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let gatekeeper = Gatekeeper::new(&config.auth, Arc::new(vault.clone()), config.limits)?;
     let connections = config.database_connections.get();
     let pool =
-        schema::pool_kept_clean(&config.database_url, connections).context("the read database cannot be used")?;
+        schema::pool_of_readers(&config.database_url, connections).context("the read database cannot be used")?;
     let audit = Trail::new(vault.clone());
     let news = News::new(config.primary_url != config.database_url);
     let (router, described) = resources::router(&gatekeeper, config.cors_origins);

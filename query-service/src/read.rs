@@ -29,7 +29,7 @@ use crate::position::Position;
 use crate::resources::{LIVES, PROFILES};
 pub(crate) use checkpoints::progress;
 pub(crate) use cluster::{canonical_id, members};
-pub(crate) use many::{Kind, Plain};
+pub(crate) use many::{Kind, Plain, identity_of_own};
 pub(crate) use reach::{Progress, Reach};
 pub(crate) use snapshot::Snapshot;
 use together::Together;
@@ -140,7 +140,7 @@ impl Reader {
     /// Whether something happened to a guest after this position; true as well when it takes a read of its own to tell.
     pub(crate) async fn has_more(&self, tenant: &Tenant, guest_id: &str, after: Position) -> Result<bool, Fault> {
         let Some(plain) = self.lives.read(tenant, guest_id.to_owned()).await? else { return Ok(true) };
-        Ok(plain.rows.own.try_get::<_, i64>("latest")? > after.0)
+        Ok(plain.row.try_get::<_, i64>("latest")? > after.0)
     }
 
     fn record(&self, scope: &Scope, reach: &Reach, shown: Option<&str>) -> Result<(), Fault> {

@@ -32,6 +32,6 @@ pub use lane::recut;
 pub use logins::{Role, create_database, grant_login};
 pub use migrate::{Migrated, migrate};
 pub use news::{NEWS_CHANNEL, Partitions, listen};
-pub use pool::{pool, pool_kept_clean};
+pub use pool::{pool, pool_of_readers};
 pub use switch::{Switched, begin, drop_generation, switch, throttle};
 pub use topic_key::topic_key;

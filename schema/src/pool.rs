@@ -15,6 +15,10 @@ const WAIT: Duration = Duration::from_secs(2);
 const SILENCE: Duration = Duration::from_secs(10);
 const LIMITS: &str = "-c statement_timeout=5s -c lock_timeout=4s -c idle_in_transaction_session_timeout=30s";
 
+/// A statement is planned once for each connection: every one searches an index, whatever it searches for, and planning it again costs
+/// more than running it.
+const PLANNED_ONCE: &str = "-c plan_cache_mode=force_generic_plan";
+
 /// Ends whatever a borrower left open. BEGIN first: a bare ROLLBACK outside a transaction is a warning in the server's log every
 /// time; inside an aborted one BEGIN fails, and the connection is to be replaced.
 const CLEAN: &str = "BEGIN; ROLLBACK; RESET ALL";
@@ -22,16 +26,20 @@ const CLEAN: &str = "BEGIN; ROLLBACK; RESET ALL";
 /// A pool of at most `size` connections; the first one is made when it is needed. Whoever borrows one finds it clean, which costs
 /// a round trip each time.
 pub fn pool(url: &Secret, size: usize) -> Result<Pool, SchemaError> {
-    build(url, size, RecyclingMethod::Custom(CLEAN.to_owned()))
+    build(connecting(url)?, size, RecyclingMethod::Custom(CLEAN.to_owned()))
 }
 
-/// The same without that round trip: whoever borrows a connection gives it back clean, or closes it.
-pub fn pool_kept_clean(url: &Secret, size: usize) -> Result<Pool, SchemaError> {
-    build(url, size, RecyclingMethod::Fast)
+/// The same for small reads: without that round trip, since whoever borrows a connection gives it back clean, or closes it; and
+/// with statements that are planned once.
+pub fn pool_of_readers(url: &Secret, size: usize) -> Result<Pool, SchemaError> {
+    let mut config = connecting(url)?;
+    let options = format!("{} {PLANNED_ONCE}", config.get_options().unwrap_or_default());
+    config.options(&options);
+    build(config, size, RecyclingMethod::Fast)
 }
 
-fn build(url: &Secret, size: usize, recycling_method: RecyclingMethod) -> Result<Pool, SchemaError> {
-    let manager = Manager::from_config(connecting(url)?, NoTls, ManagerConfig { recycling_method });
+fn build(config: Config, size: usize, recycling_method: RecyclingMethod) -> Result<Pool, SchemaError> {
+    let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method });
     let pool = Pool::builder(manager)
         .max_size(size)
         .wait_timeout(Some(WAIT))

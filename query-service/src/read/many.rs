@@ -1,6 +1,6 @@
 //! One snapshot of many guests of a tenant, for those whose answer is plain: nothing about them but their own rows.
 //!
-//! Each statement is a search for all of them in one index. A join would be planned anew for every size a tenant has.
+//! Each part of a statement is a search in one index. A join would be planned anew for every size a tenant has.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -39,25 +39,22 @@ CROSS JOIN (
 WHERE tenant = $1
 LIMIT 1";
 
-/// Which of the guests `$2` are known by this very id, and which of them others were merged into.
-const IDENTITIES: &str = "
--- identities()
-SELECT guest_id, position, false AS is_merged
-FROM read.identity
-WHERE tenant = $1 AND guest_id = ANY ($2) AND canonical_id = guest_id
-UNION ALL
-SELECT guest_id, 0, true
-FROM read.identity_absorbed
-WHERE tenant = $1 AND guest_id = ANY ($2)
-LIMIT 10000";
+/// Of the guest of a row `own`: the position of its identity, if it is known by this very id, and whether others were merged into it.
+macro_rules! identity_of_own {
+    () => {
+        "(SELECT position FROM read.identity
+        WHERE tenant = $1 AND guest_id = own.guest_id AND canonical_id = own.guest_id LIMIT 1) AS identity_position,
+       (SELECT true FROM read.identity_absorbed WHERE tenant = $1 AND guest_id = own.guest_id LIMIT 1) AS is_merged"
+    };
+}
+pub(crate) use identity_of_own;
 
-/// What is read of each guest. Each statement finds, of tenant `$1`, rows with `guest_id` of the guests `$2`, 10,000 at most.
+/// What is read of each guest.
 pub(crate) struct Kind {
     pub(crate) models: Models,
-    /// One row; a guest without it is not plain.
-    pub(crate) own: &'static str,
-    /// Any number of others.
-    pub(crate) more: Option<&'static str>,
+    /// Of tenant `$1`, a row for each of the guests `$2` there is one of, with `guest_id` and [`identity_of_own`]; 10,000 at most. A guest
+    /// without a row is not plain.
+    pub(crate) rows: &'static str,
 }
 
 /// What there is of one guest.
@@ -65,15 +62,10 @@ pub(crate) struct Plain {
     pub(crate) as_of: Position,
     /// What the tenant's settings say; 0 when they say nothing.
     pub(super) requests_per_s: u32,
-    pub(crate) rows: Arc<Rows>,
-}
-
-/// Shared by all who ask for the guest.
-pub(crate) struct Rows {
     /// Of the guest's row in the read model of identities.
     pub(crate) identity_position: i64,
-    pub(crate) own: Row,
-    pub(crate) more: Vec<Row>,
+    /// Shared by all who ask for the guest.
+    pub(crate) row: Arc<Row>,
 }
 
 /// In the order of `guests`: those who are plain, `None` for all others.
@@ -87,9 +79,8 @@ pub(super) async fn take(
     let partitions: Vec<_> =
         guests.iter().map(|guest| Owner::parse_guest(guest).map(|owner| partition(tenant, owner))).collect();
     let standing = Query::new(STANDING).with(tenant.to_string()).with(kind.models);
-    let of_guests = |sql| Query::new(sql).with(tenant.to_string()).with(guests.to_vec());
-    let of_guests: Vec<_> = [IDENTITIES, kind.own].into_iter().chain(kind.more).map(of_guests).collect();
-    let queries: Vec<_> = std::iter::once(&standing).chain(&of_guests).collect();
+    let rows = Query::new(kind.rows).with(tenant.to_string()).with(guests.to_vec());
+    let queries = [&standing, &rows];
     let seen = within_deadline(pool, async |connection| run(connection, tenant, kind.models, &queries).await).await?;
     Ok(Seen::in_results(seen, own)?.of(guests, &partitions))
 }
@@ -106,15 +97,15 @@ struct Seen {
     lanes: Vec<(RangeInclusive<i16>, i64)>,
     /// How far the tenant's own rows are.
     own: i64,
-    guests: HashMap<String, Arc<Rows>>,
+    guests: HashMap<String, (i64, Arc<Row>)>,
 }
 
 impl Seen {
-    /// The results are of [`STANDING`], of [`IDENTITIES`], and of each statement of the kind.
+    /// The results are of [`STANDING`] and of the kind.
     fn in_results(results: Vec<Vec<Row>>, own: i16) -> Result<Self, tokio_postgres::Error> {
         let is_whole = results.iter().all(|result| result.len() < MOST_ROWS);
         let mut results = results.into_iter();
-        let [standing, identities, rows, more] = std::array::from_fn(|_| results.next().unwrap_or_default());
+        let [standing, rows] = std::array::from_fn(|_| results.next().unwrap_or_default());
         let Some(standing) = standing.first().filter(|_| is_whole) else { return Ok(Self::default()) };
         let parked: Vec<String> = standing.try_get("parked")?;
         let tenants_own = Owner::tenant();
@@ -128,7 +119,7 @@ impl Seen {
             parked,
             own: reached(&lanes, own).unwrap_or_default(),
             lanes,
-            guests: guests_in(&identities, rows, more)?,
+            guests: guests_in(rows)?,
         })
     }
 
@@ -141,42 +132,27 @@ impl Seen {
         if self.parked.iter().any(|parked| parked == guest) {
             return None;
         }
-        let rows = Arc::clone(self.guests.get(guest)?);
-        Some(Plain { as_of: Position(reached.min(self.own)), requests_per_s: self.requests_per_s, rows })
+        let (identity_position, row) = self.guests.get(guest)?;
+        Some(Plain {
+            as_of: Position(reached.min(self.own)),
+            requests_per_s: self.requests_per_s,
+            identity_position: *identity_position,
+            row: Arc::clone(row),
+        })
     }
 }
 
 /// Those who are known by their own id and nobody else's.
-fn guests_in(
-    identities: &[Row],
-    rows: Vec<Row>,
-    more: Vec<Row>,
-) -> Result<HashMap<String, Arc<Rows>>, tokio_postgres::Error> {
-    let (mut positions, mut merged): (HashMap<&str, i64>, Vec<&str>) = (HashMap::new(), Vec::new());
-    for row in identities {
-        let guest = row.try_get("guest_id")?;
-        if row.try_get("is_merged")? {
-            merged.push(guest);
-        } else {
-            positions.insert(guest, row.try_get("position")?);
+fn guests_in(rows: Vec<Row>) -> Result<HashMap<String, (i64, Arc<Row>)>, tokio_postgres::Error> {
+    let mut guests = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let (position, is_merged): (Option<i64>, Option<bool>) =
+            (row.try_get("identity_position")?, row.try_get("is_merged")?);
+        if let Some(position) = position.filter(|_| is_merged.is_none()) {
+            guests.insert(row.try_get("guest_id")?, (position, Arc::new(row)));
         }
     }
-    for guest in merged {
-        positions.remove(guest);
-    }
-    let mut guests: HashMap<String, Rows> = HashMap::with_capacity(rows.len());
-    for own in rows {
-        let guest: &str = own.try_get("guest_id")?;
-        if let Some(identity_position) = positions.get(guest).copied() {
-            guests.insert(guest.to_owned(), Rows { identity_position, own, more: Vec::new() });
-        }
-    }
-    for row in more {
-        if let Some(rows) = guests.get_mut(row.try_get::<_, &str>("guest_id")?) {
-            rows.more.push(row);
-        }
-    }
-    Ok(guests.into_iter().map(|(guest, rows)| (guest, Arc::new(rows))).collect())
+    Ok(guests)
 }
 
 /// None at all is no array.

@@ -20,7 +20,7 @@ use crate::instant;
 use crate::openapi::{self, ETAG, IfNoneMatch, Selection};
 use crate::parameters::Parameters;
 use crate::position::Position;
-use crate::read::{Kind, Models, Plain, Query, Reach, Scope, Snapshot, canonical_id, members};
+use crate::read::{Kind, Models, Plain, Query, Reach, Scope, Snapshot, canonical_id, identity_of_own, members};
 
 const MODELS: Models = &["tenant", "identity", "profile"];
 const ACT: &Act = &Act::new("profile.read");
@@ -59,20 +59,23 @@ LIMIT 1"
 /// The same of many guests, of whom each is everybody in its cluster: nearly all are.
 pub(crate) const PROFILES: Kind = Kind {
     models: MODELS,
-    own: "
--- profiles()
-SELECT guest_id, attributes::text AS attributes, registered_at, version, interaction_count, first_seen_at, last_seen_at, position
-FROM read.profile
-WHERE tenant = $1 AND guest_id = ANY ($2)
-LIMIT 10000",
-    more: Some(
+    rows: concat!(
         "
--- profiles_identifiers()
-SELECT guest_id, namespace, value
-FROM read.identity_identifier
+-- profiles()
+SELECT guest_id, attributes::text AS attributes, registered_at, version, interaction_count, first_seen_at, last_seen_at, position,
+       ARRAY(
+         SELECT namespace || ':' || value
+         FROM read.identity_identifier
+         WHERE tenant = $1 AND guest_id = own.guest_id
+         ORDER BY namespace, value
+         LIMIT 1000
+       ) AS identifiers,
+       ",
+        identity_of_own!(),
+        "
+FROM read.profile AS own
 WHERE tenant = $1 AND guest_id = ANY ($2)
-ORDER BY namespace, value
-LIMIT 10000",
+LIMIT 10000"
     ),
 };
 
@@ -139,6 +142,14 @@ struct Identifier {
     value: String,
 }
 
+impl Identifier {
+    /// As [`PROFILES`] writes it; no namespace has a colon.
+    fn of_text(text: &str) -> Self {
+        let (namespace, value) = text.split_once(':').expect("the statement puts one in");
+        Self { namespace: namespace.to_owned(), value: value.to_owned() }
+    }
+}
+
 pub(crate) struct Answers;
 
 impl IntoResponses for Answers {
@@ -199,9 +210,11 @@ pub(crate) async fn read(
     parameters.finish()?;
     let guest_id = service.reader.guest_id(&scope, guest).await?;
     let reach = Reach::guest(MODELS, ACT, &scope.tenant, &guest_id);
-    if let Some(Plain { as_of, rows, .. }) = service.reader.plain_profile(&scope, &reach).await? {
-        let profile = profile_in(&rows.own, guest_id, identifiers_in(&rows.more)?, as_of)?;
-        let position = rows.own.try_get::<_, i64>("position")?.max(rows.identity_position);
+    if let Some(Plain { as_of, identity_position, row, .. }) = service.reader.plain_profile(&scope, &reach).await? {
+        let identifiers: Vec<&str> = row.try_get("identifiers")?;
+        let identifiers = identifiers.into_iter().map(Identifier::of_text).collect();
+        let profile = profile_in(&row, guest_id, identifiers, as_of)?;
+        let position = row.try_get::<_, i64>("position")?.max(identity_position);
         let answer = Answer::as_of(as_of).tagged(profile.version, position);
         return answer.respond_with(&headers, &profile, fields.as_ref());
     }

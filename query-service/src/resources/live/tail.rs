@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::Service;
 use crate::error::Fault;
 use crate::position::Position;
-use crate::read::{Kind, Models, Query, Reach, Scope, Snapshot, members};
+use crate::read::{Kind, Models, Query, Reach, Scope, Snapshot, identity_of_own, members};
 use crate::resources::timeline::{self, Seen};
 use crate::streams::Stream;
 
@@ -31,19 +31,23 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Where the timelines of many guests end.
 pub(crate) const LIVES: Kind = Kind {
     models: MODELS,
-    own: "
+    rows: concat!(
+        "
 -- lives()
-SELECT asked.guest_id, latest.position AS latest
-FROM unnest($2::text[]) AS asked (guest_id)
+SELECT own.guest_id, latest.position AS latest,
+       ",
+        identity_of_own!(),
+        "
+FROM unnest($2::text[]) AS own (guest_id)
 CROSS JOIN LATERAL (
   SELECT position
   FROM read.timeline
-  WHERE tenant = $1 AND guest_id = asked.guest_id
+  WHERE tenant = $1 AND guest_id = own.guest_id
   ORDER BY position DESC
   LIMIT 1
 ) AS latest
-LIMIT 10000",
-    more: None,
+LIMIT 10000"
+    ),
 };
 
 const TAIL: &str = concat!(
