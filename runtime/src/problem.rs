@@ -40,6 +40,7 @@ pub(crate) struct Document {
     instance: String,
     /// Of the request, when it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
     trace_id: Option<String>,
     /// Whether the same request may succeed later.
     retryable: bool,
