@@ -1,5 +1,9 @@
 //! Live streams: what happens to a guest reaches whoever watches, once each, in the log's order, whatever becomes of the connection.
 
+mod announced;
+mod credentials;
+mod merged;
+
 use std::collections::BTreeSet;
 
 use axum::http::StatusCode;

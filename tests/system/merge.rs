@@ -1,6 +1,6 @@
 //! Guests who turn out to be one are read as one, whichever lanes their rows are folded in; each keeps rows of its own.
 
-mod scene;
+pub(crate) mod scene;
 mod stale;
 
 use serde_json::{Value, json};

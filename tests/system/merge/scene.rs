@@ -12,20 +12,22 @@ use tokio_postgres::Client as Postgres;
 
 use crate::lanes::settled::verified;
 
-pub(super) const TENANT: &str = "demo";
-pub(super) const PARTITIONS_OF_A_LANE: u8 = 16;
+pub(crate) const TENANT: &str = "demo";
+pub(crate) const PARTITIONS_OF_A_LANE: u8 = 16;
+/// Whoever holds this row holds the lane back, and no other.
+pub(crate) const HOLD: &str = "SELECT FROM keepsake.lane WHERE first_pp = $1 FOR UPDATE";
 
 /// Everything runs, with two workers that share the lanes and sample half of their time.
-pub(super) struct Scene {
-    pub(super) world: World,
-    _processes: Processes,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    processes: Processes,
     pub(super) client: Client,
     admin: Postgres,
     pub(super) workers: Workers,
 }
 
 impl Scene {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let world = World::start().await;
         let processes = Processes::start_only(&world, &[Service::Command, Service::Query]).await;
         let client = Client::new(&world, &processes.url(Service::Query), TENANT).await;
@@ -34,11 +36,16 @@ impl Scene {
         let workers = Workers::start_with(&world, 2, &settings).await;
         workers.until_held_by(&world, 2).await;
         let admin = world.database.connect(&world.database.read_admin).await;
-        Self { world, _processes: processes, client, admin, workers }
+        Self { world, processes, client, admin, workers }
+    }
+
+    /// Where it is read.
+    pub(crate) fn origin(&self) -> String {
+        self.processes.url(Service::Query)
     }
 
     /// A new guest whose rows are folded in this lane, and who did something at each of these hours.
-    pub(super) async fn guest(&self, lane: u8, hours: &[u32]) -> Guest {
+    pub(crate) async fn guest(&self, lane: u8, hours: &[u32]) -> Guest {
         for n in 0.. {
             let name = format!("lane {lane} guest {n} of {hours:?}");
             let id = self.client.register(&name).await.guest_id;
@@ -53,13 +60,13 @@ impl Scene {
         unreachable!("some guest is in that lane")
     }
 
-    pub(super) async fn record(&self, id: &str, hour: u32) -> String {
+    pub(crate) async fn record(&self, id: &str, hour: u32) -> String {
         let record =
             format!(r#"{{"guest_id":"{id}","kind":"hour.{hour}","occurred_at":"2026-03-01T{hour:02}:00:00Z"}}"#);
         self.client.accepted("interactions.record", None, &record).await.consistency_token
     }
 
-    pub(super) async fn merge(&self, merge_id: &str, survivor: &Guest, absorbed: &Guest) -> String {
+    pub(crate) async fn merge(&self, merge_id: &str, survivor: &Guest, absorbed: &Guest) -> String {
         merge(&self.client.nats, TENANT, merge_id, &survivor.id, &[&absorbed.id]).await
     }
 
@@ -151,8 +158,8 @@ impl Scene {
 }
 
 /// One of the guests who are merged.
-pub(super) struct Guest {
-    pub(super) id: String,
+pub(crate) struct Guest {
+    pub(crate) id: String,
     /// Its `user_id`.
     pub(super) name: String,
 }

@@ -3,10 +3,7 @@
 use axum::http::{Method, StatusCode};
 use serde_json::json;
 
-use super::scene::{Guest, PARTITIONS_OF_A_LANE, Scene, TENANT};
-
-/// Whoever holds this row holds the lane back, and no other.
-const HOLD: &str = "SELECT FROM keepsake.lane WHERE first_pp = $1 FOR UPDATE";
+use super::scene::{Guest, HOLD, PARTITIONS_OF_A_LANE, Scene, TENANT};
 
 impl Scene {
     /// What a caller of little patience hears.
