@@ -1,5 +1,6 @@
 //! A guest with a commit that cannot be folded is parked for that read model, alone, and folded once the cause is mended.
 
+mod tenant;
 mod vault_away;
 
 use axum::http::{Method, StatusCode};
