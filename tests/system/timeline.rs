@@ -97,10 +97,17 @@ async fn a_timeline_refuses_what_it_cannot_answer() {
     };
     let interactions = cursor_of("/guests/ada/interactions?limit=1").await;
     let timeline = cursor_of("/guests/ada/timeline?limit=1").await;
+    let oldest_first = cursor_of("/guests/ada/timeline?limit=1&sort=position").await;
+    let did_first = cursor_of("/guests/ada/interactions?limit=1&sort=occurred_at").await;
     let cases = [
         (format!("ada/timeline?cursor={interactions}"), "invalid_cursor"),
         (format!("ada/interactions?cursor={timeline}"), "invalid_cursor"),
         (format!("ada/timeline?cursor={timeline}&type=GuestRegistered"), "cursor_mismatch"),
+        (format!("ada/timeline?cursor={timeline}&sort=position"), "cursor_mismatch"),
+        (format!("ada/timeline?cursor={oldest_first}&sort=-position"), "cursor_mismatch"),
+        (format!("ada/timeline?cursor={oldest_first}"), "cursor_mismatch"),
+        (format!("ada/interactions?cursor={interactions}&sort=occurred_at"), "cursor_mismatch"),
+        (format!("ada/interactions?cursor={did_first}"), "cursor_mismatch"),
         ("ada/timeline?type=order.created".to_owned(), "invalid_filter"),
         ("ada/timeline?topic=jazz".to_owned(), "invalid_filter"),
         ("ada/timeline?limit=501".to_owned(), "invalid_limit"),
