@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use futures_util::StreamExt as _;
 use runtime::http_client::HttpClient;
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -45,6 +46,7 @@ impl Events {
 
     /// The next event; `None` when the stream has ended.
     pub async fn next(&mut self) -> Option<Event> {
+        let deadline = Instant::now() + PATIENCE;
         loop {
             while let Some((event, rest)) = self.text.split_once("\n\n") {
                 let (event, rest) = (event_in(event), rest.to_owned());
@@ -53,7 +55,7 @@ impl Events {
                     return event;
                 }
             }
-            let chunk = tokio::time::timeout(PATIENCE, self.body.next()).await.expect("an event in time");
+            let chunk = timeout_at(deadline, self.body.next()).await.expect("an event in time");
             let Some(Ok(chunk)) = chunk else { return None };
             self.text.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
         }
