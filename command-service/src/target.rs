@@ -1,4 +1,4 @@
-//! Which owner a command is about: one arm per facet.
+//! Which owner a command is about: one arm per command.
 
 use domain::values::identifier;
 use domain::{Context, State, guest};
@@ -19,16 +19,39 @@ pub(crate) struct Target {
     pub(crate) addressed_as: Option<Identifier>,
 }
 
+/// Whom a command is about, as its sender has it.
+enum About<'a> {
+    Tenant,
+    /// A guest that is made known by it.
+    New(&'a RegisterGuest),
+    /// A guest that has to be known.
+    Known {
+        namespace: &'a str,
+        guest_id: &'a str,
+    },
+}
+
+impl<'a> About<'a> {
+    fn of(command: &'a Command) -> Self {
+        let (namespace, guest_id) = match command {
+            Command::Tenant(_) => return Self::Tenant,
+            Command::Guest(GuestCommand::Register(register)) => return Self::New(register),
+            Command::Guest(GuestCommand::Update(update)) => (&update.namespace, &update.guest_id),
+            Command::Guest(GuestCommand::Replace(replace)) => (&replace.namespace, &replace.guest_id),
+            Command::Guest(GuestCommand::Activate(activate)) => (&activate.namespace, &activate.guest_id),
+            Command::Guest(GuestCommand::Deactivate(deactivate)) => (&deactivate.namespace, &deactivate.guest_id),
+            Command::Interactions(InteractionsCommand::Record(record)) => (&record.namespace, &record.guest_id),
+        };
+        Self::Known { namespace, guest_id }
+    }
+}
+
 /// Whom the sender calls by this name: its commands are carried out in the order they came. `None` where order means nothing.
 pub(crate) fn address(request: &Request) -> Option<Address> {
-    let named = match &request.command {
-        Command::Tenant(_) => None,
-        Command::Guest(GuestCommand::Register(register)) => {
-            GuestRef::parse(&register.namespace, &register.identifier).ok()
-        }
-        Command::Interactions(InteractionsCommand::Record(record)) => {
-            GuestRef::parse(&record.namespace, &record.guest_id).ok()
-        }
+    let named = match About::of(&request.command) {
+        About::Tenant => None,
+        About::New(register) => GuestRef::parse(&register.namespace, &register.identifier).ok(),
+        About::Known { namespace, guest_id } => GuestRef::parse(namespace, guest_id).ok(),
     };
     Some((request.tenant.clone(), named?))
 }
@@ -38,18 +61,15 @@ pub(crate) type Address = (Tenant, GuestRef);
 
 /// Whether the command may be the first of its guest.
 pub(crate) fn may_be_new(command: &Command) -> bool {
-    match command {
-        Command::Guest(GuestCommand::Register(_)) => true,
-        Command::Tenant(_) | Command::Interactions(InteractionsCommand::Record(_)) => false,
-    }
+    matches!(About::of(command), About::New(_))
 }
 
 /// Finds the owner; a registration makes it known to the vault first, so that a retry finds the same one.
 pub(crate) async fn find(vault: &Vault, request: &Request) -> Result<Target, Fault> {
     let Request { tenant, command, id, .. } = request;
-    match command {
-        Command::Tenant(_) => Ok(Target { owner: Owner::tenant(), addressed_as: None }),
-        Command::Guest(GuestCommand::Register(register)) => {
+    match About::of(command) {
+        About::Tenant => Ok(Target { owner: Owner::tenant(), addressed_as: None }),
+        About::New(register) => {
             // What no state would accept must not reach the register.
             State::default().decide(command, &Context { now: runtime::clock::now() })?;
             if register.identifier.is_empty() {
@@ -60,24 +80,23 @@ pub(crate) async fn find(vault: &Vault, request: &Request) -> Result<Target, Fau
             let owner = Box::pin(vault.register(tenant, &known_as, proposed)).await?;
             Ok(Target { owner, addressed_as: Some(known_as) })
         }
-        Command::Interactions(InteractionsCommand::Record(record)) => {
-            existing(vault, tenant, &record.namespace, &record.guest_id).await
-        }
+        About::Known { namespace, guest_id } => existing(vault, tenant, namespace, guest_id).await,
     }
 }
 
 /// Refuses what a guest sends about anybody but itself; of others it learns not even whether they are known.
 pub(crate) async fn require_own(vault: &Vault, request: &Request, own: &Identifier) -> Result<(), Fault> {
     let Request { tenant, command, .. } = request;
-    match command {
-        Command::Tenant(_) => Err(Fault::NotOwn),
-        Command::Guest(GuestCommand::Register(RegisterGuest { identifier, namespace, .. })) => {
+    match About::of(command) {
+        About::Tenant => Err(Fault::NotOwn),
+        // What is known of a guest is for its tenant to say.
+        About::Known { .. } if matches!(command, Command::Guest(_)) => Err(Fault::NotOwn),
+        About::New(RegisterGuest { identifier, namespace, .. }) => {
             let is_own = !identifier.is_empty() && parse("identifier", namespace, identifier)? == *own;
             if is_own { Ok(()) } else { Err(Fault::NotOwn) }
         }
-        Command::Interactions(InteractionsCommand::Record(record)) => {
-            let guest =
-                GuestRef::parse(&record.namespace, &record.guest_id).map_err(|error| rejected("guest_id", error))?;
+        About::Known { namespace, guest_id } => {
+            let guest = GuestRef::parse(namespace, guest_id).map_err(|error| rejected("guest_id", error))?;
             // Of others nothing is looked up: how long it takes would tell who is known.
             let own_id = vault.lookup(tenant, own).await?;
             let is_own = match guest {

@@ -1,11 +1,20 @@
 //! A person the tenant knows.
 
+#[cfg(test)]
+mod specs;
+
 use proto::guest::command::Kind as Command;
 use proto::guest::event::Kind as Event;
-use proto::guest::{GuestRegistered, Identifier, RegisterGuest};
+use proto::guest::{
+    DeactivateGuest, GuestActivated, GuestDeactivated, GuestRegistered, GuestUpdated, Identifier, RegisterGuest,
+    ReplaceGuest, UpdateGuest,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::values::{identifier, json};
+use crate::values::attributes::{self, Attributes};
+use crate::values::{identifier, json, text};
+
+const MAX_REASON_BYTES: usize = 255;
 
 /// What is known of a guest as a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,8 +24,9 @@ pub struct Guest {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Registration {
-    /// The text of one JSON object, empty when none were given.
+    /// The text of one JSON object, empty when there are none.
     attributes: String,
+    is_active: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,17 +49,36 @@ impl Guest {
     pub(crate) fn evolve(&mut self, event: &Event) {
         match event {
             Event::GuestRegistered(GuestRegistered { attributes, .. }) => {
-                self.registration = Some(Registration { attributes: attributes.clone() });
+                self.registration = Some(Registration { attributes: attributes.clone(), is_active: true });
             }
+            Event::GuestUpdated(GuestUpdated { attributes, .. }) => {
+                self.change(|registration| registration.attributes.clone_from(attributes));
+            }
+            Event::GuestActivated(_) => self.change(|registration| registration.is_active = true),
+            Event::GuestDeactivated(_) => self.change(|registration| registration.is_active = false),
             // No command merges guests yet, so no decision needs to remember that some were.
             Event::GuestMerged(_) | Event::GuestAbsorbed(_) => {}
         }
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Registration)) {
+        if let Some(registration) = &mut self.registration {
+            change(registration);
+        }
+    }
+
+    fn registration(&self) -> Result<&Registration, Rejection> {
+        self.registration.as_ref().ok_or(Rejection::NotFound)
     }
 }
 
 pub(crate) fn decide(guest: &Guest, command: &Command) -> Result<Vec<Event>, crate::Rejection> {
     match command {
         Command::Register(command) => register(guest, command),
+        Command::Update(command) => update(guest.registration()?, command),
+        Command::Replace(command) => replace(guest.registration()?, command),
+        Command::Activate(_) => Ok(activate(guest.registration()?)),
+        Command::Deactivate(command) => deactivate(guest.registration()?, command),
     }
 }
 
@@ -71,53 +100,28 @@ fn identifiers(command: &RegisterGuest) -> Result<Vec<Identifier>, crate::Reject
     Ok(vec![Identifier { namespace: known.namespace().to_owned(), value: known.value().to_owned() }])
 }
 
-#[cfg(test)]
-mod specs {
-    use proto::{Command, Event};
+fn update(known: &Registration, command: &UpdateGuest) -> Result<Vec<Event>, crate::Rejection> {
+    let mut attributes = Attributes::of(&known.attributes);
+    attributes.merge("attributes", &command.attributes)?;
+    command.unset.iter().for_each(|name| attributes.unset(name));
+    attributes.increment("increment", &command.increment)?;
+    Ok(updated(known, attributes.into_text("attributes")?))
+}
 
-    use super::*;
-    use crate::given::given;
+fn replace(known: &Registration, command: &ReplaceGuest) -> Result<Vec<Event>, crate::Rejection> {
+    Ok(updated(known, json::object("attributes", &command.attributes)?))
+}
 
-    fn register(identifier: &str, attributes: &str) -> Command {
-        Command::Guest(super::Command::Register(RegisterGuest {
-            identifier: identifier.to_owned(),
-            namespace: String::new(),
-            attributes: attributes.to_owned(),
-        }))
-    }
+fn updated(known: &Registration, attributes: String) -> Vec<Event> {
+    let changed = attributes::changed(&known.attributes, &attributes);
+    if changed.is_empty() { Vec::new() } else { vec![Event::GuestUpdated(GuestUpdated { attributes, changed })] }
+}
 
-    fn registered(value: &str, attributes: &str) -> Event {
-        let identifiers = vec![Identifier { namespace: "user_id".to_owned(), value: value.to_owned() }];
-        let attributes = attributes.to_owned();
-        Event::Guest(super::Event::GuestRegistered(GuestRegistered { identifiers, attributes }))
-    }
+fn activate(known: &Registration) -> Vec<Event> {
+    if known.is_active { Vec::new() } else { vec![Event::GuestActivated(GuestActivated {})] }
+}
 
-    #[test]
-    fn a_new_guest_is_registered_under_the_identifier_as_it_was_given() {
-        given([]).when(register("00001", "")).then([registered("00001", "")]);
-    }
-
-    #[test]
-    fn registering_again_changes_nothing() {
-        let known = || registered("00001", r#"{"tier":"gold"}"#);
-        given([known()]).when(register("00001", r#"{"tier":"gold"}"#)).then([]);
-        given([known()]).when(register("00001", "")).then([]);
-    }
-
-    #[test]
-    fn registering_again_with_other_attributes_is_refused() {
-        given([registered("00001", "")]).when(register("00001", r#"{"tier":"gold"}"#)).refused("guest_conflict");
-    }
-
-    #[test]
-    fn a_guest_may_have_no_identifier() {
-        let anonymous = GuestRegistered { identifiers: Vec::new(), attributes: String::new() };
-        given([]).when(register("", "")).then([Event::Guest(super::Event::GuestRegistered(anonymous))]);
-    }
-
-    #[test]
-    fn an_identifier_that_names_nobody_is_refused() {
-        given([]).when(register("undefined", "")).refused("blocked_identifier");
-        given([]).when(register(&"x".repeat(256), "")).refused("invalid_identifier");
-    }
+fn deactivate(known: &Registration, command: &DeactivateGuest) -> Result<Vec<Event>, crate::Rejection> {
+    let reason = text::line("reason", &command.reason, MAX_REASON_BYTES)?;
+    Ok(if known.is_active { vec![Event::GuestDeactivated(GuestDeactivated { reason })] } else { Vec::new() })
 }

@@ -52,7 +52,8 @@ fn wrap<E>(events: Vec<E>, facet: fn(E) -> Event) -> Vec<Event> {
 #[cfg(test)]
 mod properties {
     use proptest::prelude::*;
-    use proto::guest::RegisterGuest;
+    use proto::guest::command::Kind as GuestCommand;
+    use proto::guest::{ActivateGuest, DeactivateGuest, RegisterGuest, ReplaceGuest, UpdateGuest};
     use proto::interactions::RecordInteraction;
     use proto::tenant::command::Kind as TenantCommand;
     use proto::tenant::{ConfigureTenant, ProvisionTenant, ResumeTenant, SuspendTenant};
@@ -63,8 +64,22 @@ mod properties {
     fn any_command() -> impl Strategy<Value = Command> {
         let text = || prop_oneof!["[a-z_.]{0,12}", ".{0,40}", Just(String::new()), Just("{\"a\":1.50}".to_owned())];
         let register = (text(), text(), text()).prop_map(|(identifier, namespace, attributes)| {
-            Command::Guest(proto::guest::command::Kind::Register(RegisterGuest { identifier, namespace, attributes }))
+            Command::Guest(GuestCommand::Register(RegisterGuest { identifier, namespace, attributes }))
         });
+        let object =
+            || prop_oneof!["\\{\"[ab]\":[1-9]\\}", Just("{\"a\":{\"b\":null},\"c\":1.50}".to_owned()), ".{0,20}"];
+        let update =
+            (object(), prop::collection::vec("[abc]", 0..3), object()).prop_map(|(attributes, unset, increment)| {
+                let update = UpdateGuest { attributes, unset, increment, ..UpdateGuest::default() };
+                Command::Guest(GuestCommand::Update(update))
+            });
+        let replace = object().prop_map(|attributes| {
+            Command::Guest(GuestCommand::Replace(ReplaceGuest { attributes, ..ReplaceGuest::default() }))
+        });
+        let deactivate = text().prop_map(|reason| {
+            Command::Guest(GuestCommand::Deactivate(DeactivateGuest { reason, ..DeactivateGuest::default() }))
+        });
+        let activate = Just(Command::Guest(GuestCommand::Activate(ActivateGuest::default())));
         let record = (text(), text(), text(), text()).prop_map(|(kind, topic, occurred_at, properties)| {
             let record = RecordInteraction { kind, topic, occurred_at, properties, ..RecordInteraction::default() };
             Command::Interactions(proto::interactions::command::Kind::Record(record))
@@ -74,7 +89,8 @@ mod properties {
         let resume = Just(Command::Tenant(TenantCommand::Resume(ResumeTenant {})));
         let configure = (0_u32..3)
             .prop_map(|requests_per_s| Command::Tenant(TenantCommand::Configure(ConfigureTenant { requests_per_s })));
-        prop_oneof![register, record, provision, suspend, resume, configure]
+        let guests = prop_oneof![register, update, replace, deactivate, activate];
+        prop_oneof![3 => guests, 1 => record, 1 => prop_oneof![provision, suspend, resume, configure]]
     }
 
     fn run(commands: &[Command]) -> (State, Vec<Event>) {

@@ -1,5 +1,6 @@
 //! Values parsed once, at the rule that takes them.
 
+pub(crate) mod attributes;
 pub mod identifier;
 pub mod instant;
 pub mod json;

@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 use proto::Event;
 use proto::guest::event::Kind as GuestEvent;
-use proto::guest::{GuestAbsorbed, GuestMerged, GuestRegistered, Identifier};
+use proto::guest::{
+    GuestAbsorbed, GuestActivated, GuestDeactivated, GuestMerged, GuestRegistered, GuestUpdated, Identifier,
+};
 use proto::interactions::InteractionRecorded;
 use proto::interactions::event::Kind as InteractionEvent;
 use proto::subject::{LogSubject, Owner};
@@ -62,6 +64,20 @@ pub(crate) fn configured(position: i64, requests_per_s: u32) -> Opened {
 pub(crate) fn registered(position: i64, guest: Owner, attributes: &str) -> Opened {
     let registered = GuestRegistered { attributes: attributes.to_owned(), ..GuestRegistered::default() };
     commit(position, guest, Event::Guest(GuestEvent::GuestRegistered(registered)))
+}
+
+pub(crate) fn updated(position: i64, guest: Owner, attributes: &str) -> Opened {
+    let updated = GuestUpdated { attributes: attributes.to_owned(), changed: vec!["tier".to_owned()] };
+    commit(position, guest, Event::Guest(GuestEvent::GuestUpdated(updated)))
+}
+
+pub(crate) fn activated(position: i64, guest: Owner) -> Opened {
+    commit(position, guest, Event::Guest(GuestEvent::GuestActivated(GuestActivated {})))
+}
+
+pub(crate) fn deactivated(position: i64, guest: Owner) -> Opened {
+    let deactivated = GuestDeactivated { reason: "moved away".to_owned() };
+    commit(position, guest, Event::Guest(GuestEvent::GuestDeactivated(deactivated)))
 }
 
 pub(crate) fn identified(position: i64, guest: Owner, identifiers: &[(&str, &str)]) -> Opened {

@@ -1,7 +1,7 @@
 //! Every route, one line each. Writes are passed on, and so are questions that only the command side can answer.
 
 use axum::Router;
-use axum::routing::{any, post};
+use axum::routing::{any, patch, post, put};
 use runtime::accept::{Answering as _, MediaType};
 use runtime::auth::{Gatekeeper, Guarded as _, Scope};
 use runtime::openapi::document;
@@ -56,5 +56,9 @@ fn passed_on() -> Router<Service> {
     Router::new()
         .route("/guests/{guest_id}/interactions", post(pass_through))
         .route("/api/v1/guests/{guest_id}/interactions", post(pass_through))
+        .route("/guests/{guest_id}/profile", patch(pass_through))
+        .route("/api/v1/guests/{guest_id}/profile", patch(pass_through))
+        .route("/users/{guest_id}", put(pass_through))
+        .route("/api/v1/users/{guest_id}", put(pass_through))
         .route("/{*path}", any(pass_through))
 }

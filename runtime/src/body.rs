@@ -19,6 +19,9 @@ pub const MAX_BODY_BYTES: usize = 256 * 1024;
 /// Ample for that much over a poor line; whoever takes longer only holds the connection.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+const JSON: &str = "application/json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
 /// Bodies of this length are nothing to hold in memory.
 const SMALL_BYTES: u64 = 16 * 1024;
 
@@ -29,7 +32,16 @@ pub(crate) fn is_small(body: &impl hyper::body::Body) -> bool {
 
 /// The body, when it is well-formed JSON of at most [`MAX_BODY_BYTES`] and all of it comes within ten seconds.
 pub async fn json_bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    require_plain_json(headers)?;
+    read(headers, body, &[JSON]).await
+}
+
+/// The same of a patch, which may say that it is one (RFC 7396).
+pub async fn json_patch_bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    read(headers, body, &[JSON, MERGE_PATCH]).await
+}
+
+async fn read(headers: &HeaderMap, body: Body, media: &[&str]) -> Result<Bytes, Problem> {
+    require_plain_json(headers, media)?;
     let bytes = collect(body, BODY_TIMEOUT).await?;
     strict_json::check(&bytes)?;
     Ok(bytes)
@@ -61,21 +73,21 @@ fn too_slow(timeout: Duration) -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
 }
 
-fn require_plain_json(headers: &HeaderMap) -> Result<(), Problem> {
+fn require_plain_json(headers: &HeaderMap, media: &[&str]) -> Result<(), Problem> {
     let unsupported = |code, detail| Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail));
     if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return unsupported("unsupported_encoding", "send the body without Content-Encoding");
     }
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if is_utf8_json(content_type) {
+    if is_utf8(content_type, media) {
         return Ok(());
     }
     unsupported("unsupported_media_type", "send Content-Type: application/json")
 }
 
-fn is_utf8_json(content_type: &str) -> bool {
+fn is_utf8(content_type: &str, expected: &[&str]) -> bool {
     let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());
-    parts.next().is_some_and(|media| media == "application/json")
+    parts.next().is_some_and(|media| expected.contains(&media.as_str()))
         && parts.all(|parameter| matches!(parameter.as_str(), "charset=utf-8" | "charset=\"utf-8\""))
 }
 
@@ -88,7 +100,7 @@ mod tests {
     use bytes::Bytes;
     use futures_util::stream;
 
-    use super::{collect, is_utf8_json};
+    use super::{JSON, MERGE_PATCH, collect, is_utf8};
 
     #[tokio::test]
     async fn a_body_that_never_ends_is_given_up() {
@@ -99,7 +111,9 @@ mod tests {
 
     #[test]
     fn only_json_in_utf8_is_taken() {
-        assert!(is_utf8_json("application/json") && is_utf8_json("Application/JSON; charset=UTF-8"));
-        assert!(!is_utf8_json("") && !is_utf8_json("text/plain") && !is_utf8_json("application/json; charset=latin1"));
+        let json = |content_type| is_utf8(content_type, &[JSON]);
+        assert!(json("application/json") && json("Application/JSON; charset=UTF-8"));
+        assert!(!json("") && !json("text/plain") && !json("application/json; charset=latin1") && !json(MERGE_PATCH));
+        assert!(is_utf8(MERGE_PATCH, &[JSON, MERGE_PATCH]));
     }
 }

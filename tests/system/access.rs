@@ -175,6 +175,14 @@ async fn a_guest_registers_itself_and_nobody_else() {
         let (status, answer) = scene.ask(&register(body), "", "demo", &eve).await;
         assert_eq!((status, &answer["code"]), (StatusCode::FORBIDDEN, &"wrong_principal".into()), "{body}");
     }
+    // What is known of a guest is for its tenant to say.
+    let ada = Scene::person(Role::Guest, "demo", "ada");
+    for route in routes().iter().filter(|route| route.scope == Scope::GuestWrite && route.path.contains("{guest}")) {
+        for guest in ["ada", "bob", ABSENT] {
+            let (status, answer) = scene.ask(route, guest, "demo", &ada).await;
+            assert_eq!((status, &answer["code"]), (StatusCode::FORBIDDEN, &"wrong_principal".into()), "{}", route.path);
+        }
+    }
     let (status, answer) = scene.ask(&register(r#"{"user_id":" eve "}"#), "", "demo", &eve).await;
     assert_eq!(status, StatusCode::CREATED, "{answer}");
     let token = answer["consistency_token"].as_str().expect("a token");

@@ -16,6 +16,7 @@ mod due;
 mod durability;
 mod faults;
 mod fresh;
+mod guests;
 mod held_up;
 mod idempotency;
 mod if_match;

@@ -1,5 +1,6 @@
 //! The HTTP door: the write endpoints of the sources, each under its unversioned and its `/api/v1` path.
 
+mod addressed;
 mod api_keys;
 mod commands;
 mod descriptions;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use async_nats::Client;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts as _, Request as HttpRequest};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -89,6 +90,10 @@ fn versioned(gatekeeper: &Gatekeeper) -> OpenApiRouter<Door> {
         .routes(routes!(api_keys::list, api_keys::issue).guarded(gatekeeper, Scope::ApiKeyAdmin))
         .routes(routes!(api_keys::revoke).guarded(gatekeeper, Scope::ApiKeyAdmin))
         .routes(routes!(guests::register).guarded(gatekeeper, Scope::GuestWrite))
+        .routes(routes!(guests::replace).guarded(gatekeeper, Scope::GuestWrite))
+        .routes(routes!(guests::update).guarded(gatekeeper, Scope::GuestWrite))
+        .routes(routes!(guests::activate).guarded(gatekeeper, Scope::GuestWrite))
+        .routes(routes!(guests::deactivate).guarded(gatekeeper, Scope::GuestWrite))
         .routes(routes!(events::record).guarded(gatekeeper, Scope::InteractionWrite))
         .routes(routes!(interactions::record).guarded(gatekeeper, Scope::InteractionWrite))
         .routes(routes!(commands::verdict).guarded(gatekeeper, Scope::CommandRead))
@@ -116,7 +121,10 @@ impl FromRequest<Door> for Write {
         let id = idempotency_key(&parts.headers)?;
         let precondition = Precondition::from_headers(&parts.headers)?;
         let asynchronously = prefer::respond_async(&parts.headers);
-        let json = body::json_bytes(&parts.headers, body).await?;
+        let json = match parts.method {
+            Method::PATCH => body::json_patch_bytes(&parts.headers, body).await?,
+            _ => body::json_bytes(&parts.headers, body).await?,
+        };
         Ok(Self { door: door.clone(), tenant, principal, id, precondition, asynchronously, json })
     }
 }

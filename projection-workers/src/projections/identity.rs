@@ -85,7 +85,11 @@ impl Projection for Identity {
                 Event::Guest(GuestEvent::GuestRegistered(registered)) => self.register(commit, registered),
                 Event::Guest(GuestEvent::GuestMerged(merged)) => self.merges.merge(commit, merged)?,
                 Event::Guest(GuestEvent::GuestAbsorbed(absorbed)) => self.merges.absorb(commit, absorbed)?,
-                Event::Tenant(_) | Event::Interactions(_) => {}
+                Event::Guest(
+                    GuestEvent::GuestUpdated(_) | GuestEvent::GuestActivated(_) | GuestEvent::GuestDeactivated(_),
+                )
+                | Event::Tenant(_)
+                | Event::Interactions(_) => {}
             }
         }
         Ok(())

@@ -14,18 +14,22 @@ use crate::error::{Fault, Unfoldable};
 use crate::open::{Opened, instant};
 use crate::projection::{Facets, Projection, column, object, write};
 
-/// LEAST and GREATEST pass over NULL. A time of registration says that the attributes are given, if only as empty.
+/// LEAST, GREATEST and COALESCE pass over NULL, which is what the batch does not say.
 const UPSERT: &str = "
 -- upsert_profiles()
-INSERT INTO profile AS p (tenant, guest_id, pp, attributes, registered_at, interaction_count, first_seen_at,
+INSERT INTO profile AS p (tenant, guest_id, pp, attributes, registered_at, updated_at, is_active, interaction_count, first_seen_at,
                                last_seen_at, version, position)
-SELECT tenant, guest_id, pp, attributes::json, registered_at, interaction_count, first_seen_at, last_seen_at, version, position
-FROM UNNEST($1::text[], $2::text[], $3::smallint[], $4::text[], $5::timestamptz[], $6::bigint[], $7::timestamptz[],
-            $8::timestamptz[], $9::bigint[], $10::bigint[])
-  AS g (tenant, guest_id, pp, attributes, registered_at, interaction_count, first_seen_at, last_seen_at, version, position)
+SELECT tenant, guest_id, pp, attributes::json, registered_at, updated_at, is_active, interaction_count, first_seen_at, last_seen_at,
+       version, position
+FROM UNNEST($1::text[], $2::text[], $3::smallint[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::boolean[], $8::bigint[],
+            $9::timestamptz[], $10::timestamptz[], $11::bigint[], $12::bigint[])
+  AS g (tenant, guest_id, pp, attributes, registered_at, updated_at, is_active, interaction_count, first_seen_at, last_seen_at,
+        version, position)
 ON CONFLICT (tenant, guest_id) DO UPDATE SET
-  attributes = CASE WHEN excluded.registered_at IS NOT NULL THEN excluded.attributes ELSE p.attributes END,
+  attributes = COALESCE(excluded.attributes, p.attributes),
   registered_at = LEAST(p.registered_at, excluded.registered_at),
+  updated_at = GREATEST(p.updated_at, excluded.updated_at),
+  is_active = COALESCE(excluded.is_active, p.is_active),
   interaction_count = p.interaction_count + excluded.interaction_count,
   first_seen_at = LEAST(p.first_seen_at, excluded.first_seen_at),
   last_seen_at = GREATEST(p.last_seen_at, excluded.last_seen_at),
@@ -42,6 +46,8 @@ struct Change {
     pp: i16,
     attributes: Option<String>,
     registered_at: Option<DateTime<Utc>>,
+    updated_at: Option<DateTime<Utc>>,
+    is_active: Option<bool>,
     interaction_count: i64,
     first_seen_at: Option<DateTime<Utc>>,
     last_seen_at: Option<DateTime<Utc>>,
@@ -66,6 +72,12 @@ impl Profile {
         (change.pp, change.position) = (commit.pp, commit.position);
         change
     }
+
+    fn update(&mut self, commit: &Opened) -> &mut Change {
+        let change = self.of(commit);
+        (change.updated_at, change.version) = (Some(commit.recorded_at), commit.version);
+        change
+    }
 }
 
 impl Projection for Profile {
@@ -76,11 +88,15 @@ impl Projection for Profile {
         for event in &commit.events {
             match &event.event {
                 Event::Guest(GuestEvent::GuestRegistered(registered)) => {
-                    let change = self.of(commit);
+                    let change = self.update(commit);
                     change.attributes = Some(registered.attributes.clone());
-                    change.registered_at = Some(commit.recorded_at);
-                    change.version = commit.version;
+                    (change.registered_at, change.is_active) = (Some(commit.recorded_at), Some(true));
                 }
+                Event::Guest(GuestEvent::GuestUpdated(updated)) => {
+                    self.update(commit).attributes = Some(updated.attributes.clone());
+                }
+                Event::Guest(GuestEvent::GuestActivated(_)) => self.update(commit).is_active = Some(true),
+                Event::Guest(GuestEvent::GuestDeactivated(_)) => self.update(commit).is_active = Some(false),
                 // Each guest keeps what is its own; a read combines the rows of those who were merged.
                 Event::Guest(GuestEvent::GuestMerged(_) | GuestEvent::GuestAbsorbed(_)) => {
                     self.of(commit).version = commit.version;
@@ -98,8 +114,10 @@ impl Projection for Profile {
         let tenants = column(self.0.keys(), |(tenant, _)| tenant.as_str());
         let guests = column(self.0.keys(), |(_, guest_id)| guest_id.as_str());
         let pps = column(self.0.values(), |change| change.pp);
-        let attributes = column(self.0.values(), |change| object(change.attributes.as_deref().unwrap_or_default()));
+        let attributes = column(self.0.values(), |change| change.attributes.as_deref().map(object));
         let registered_at = column(self.0.values(), |change| change.registered_at);
+        let updated_at = column(self.0.values(), |change| change.updated_at);
+        let is_active = column(self.0.values(), |change| change.is_active);
         let counts = column(self.0.values(), |change| change.interaction_count);
         let first_seen_at = column(self.0.values(), |change| change.first_seen_at);
         let last_seen_at = column(self.0.values(), |change| change.last_seen_at);
@@ -111,6 +129,8 @@ impl Projection for Profile {
             &pps as _,
             &attributes as _,
             &registered_at as _,
+            &updated_at as _,
+            &is_active as _,
             &counts as _,
             &first_seen_at as _,
             &last_seen_at as _,
@@ -124,7 +144,10 @@ impl Projection for Profile {
 #[cfg(test)]
 mod specs {
     use super::*;
-    use crate::given::{RECORDED_AT, absorbed, fold, guest, interacted, interaction, merged, provisioned, registered};
+    use crate::given::{
+        RECORDED_AT, absorbed, activated, deactivated, fold, guest, interacted, interaction, merged, provisioned,
+        registered, updated,
+    };
 
     fn only(batch: &Profile) -> &Change {
         let [change] = batch.0.values().collect::<Vec<_>>()[..] else { panic!("one guest") };
@@ -141,6 +164,25 @@ mod specs {
         assert_eq!((change.interaction_count, change.position), (3, 7));
         let seen = [change.first_seen_at, change.last_seen_at].map(|at| at.map(|at| at.timestamp()));
         assert_eq!(seen, [Some(10), Some(90)]);
+    }
+
+    #[test]
+    fn what_is_said_last_of_a_guest_counts() {
+        let batch = fold([
+            registered(4, guest(1), r#"{"tier":1.0}"#),
+            updated(5, guest(1), r#"{"tier":2.0}"#),
+            deactivated(6, guest(1)),
+            interacted(7, guest(1), interaction(0, |_| {})),
+        ]);
+        let change = only(&batch);
+        assert_eq!((change.attributes.as_deref(), change.is_active), (Some(r#"{"tier":2.0}"#), Some(false)));
+        assert_eq!((change.registered_at, change.updated_at), (Some(RECORDED_AT), Some(RECORDED_AT)));
+        assert_eq!((change.interaction_count, change.position), (1, 7));
+        let alone: Profile = fold([activated(8, guest(1))]);
+        assert_eq!(
+            (only(&alone).is_active, &only(&alone).attributes, only(&alone).registered_at),
+            (Some(true), &None, None)
+        );
     }
 
     #[test]

@@ -59,6 +59,13 @@ impl Entry {
             Event::Guest(GuestEvent::GuestAbsorbed(absorbed)) => {
                 Some(Self { occurred_at: commit.recorded_at, summary: json!({ "survivor_id": absorbed.survivor_id }) })
             }
+            // Names of attributes and none of their values.
+            Event::Guest(GuestEvent::GuestUpdated(updated)) => {
+                Some(Self { occurred_at: commit.recorded_at, summary: json!({ "changed": updated.changed }) })
+            }
+            Event::Guest(GuestEvent::GuestActivated(_) | GuestEvent::GuestDeactivated(_)) => {
+                Some(Self { occurred_at: commit.recorded_at, summary: json!({}) })
+            }
             Event::Interactions(InteractionEvent::InteractionRecorded(recorded)) => Some(Self {
                 occurred_at: instant("occurred_at", recorded.occurred_at.as_ref())?,
                 summary: kind_and_topic(recorded),

@@ -30,6 +30,12 @@ pub(super) fn published(event: &Event, subject: &LogSubject) -> Option<Form> {
     let owner = subject.owner.as_str();
     match event {
         Event::Guest(Guest::GuestRegistered(_)) => form("guest.profile.created", json!({"guest_id": owner})),
+        Event::Guest(Guest::GuestUpdated(updated)) => {
+            form("guest.profile.updated", json!({"guest_id": owner, "changed": updated.changed}))
+        }
+        Event::Guest(Guest::GuestActivated(_) | Guest::GuestDeactivated(_)) => {
+            form("guest.profile.updated", json!({"guest_id": owner, "changed": ["is_active"]}))
+        }
         Event::Guest(Guest::GuestMerged(merged)) => form(
             "guest.profile.merged",
             json!({"survivor_id": owner, "absorbed_ids": merged.absorbed_ids, "merge_id": merged.merge_id}),
@@ -63,7 +69,7 @@ fn occurred_at(recorded: &InteractionRecorded) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use proto::guest::{GuestAbsorbed, GuestMerged, GuestRegistered, Identifier};
+    use proto::guest::{GuestAbsorbed, GuestDeactivated, GuestMerged, GuestRegistered, GuestUpdated, Identifier};
     use proto::subject::Owner;
     use proto::tenant::TenantProvisioned;
 
@@ -81,6 +87,19 @@ mod tests {
         let (name, said) = says(&Event::Guest(Guest::GuestRegistered(registered))).expect("published");
         assert_eq!(name, "guest.profile.created");
         assert_eq!(said, format!(r#"{{"guest_id":"{}"}}"#, Owner::guest(7)));
+    }
+
+    #[test]
+    fn an_update_names_what_changed_and_says_no_value() {
+        let attributes = r#"{"plan":"canary"}"#.to_owned();
+        let updated = GuestUpdated { attributes, changed: vec!["plan".to_owned()] };
+        let (name, said) = says(&Event::Guest(Guest::GuestUpdated(updated))).expect("published");
+        assert_eq!(name, "guest.profile.updated");
+        assert!(said.contains(r#""changed":["plan"]"#) && !said.contains("canary"), "{said}");
+        let deactivated = Guest::GuestDeactivated(GuestDeactivated { reason: "canary".to_owned() });
+        let (name, said) = says(&Event::Guest(deactivated)).expect("published");
+        assert_eq!(name, "guest.profile.updated");
+        assert!(said.contains(r#""changed":["is_active"]"#) && !said.contains("canary"), "{said}");
     }
 
     #[test]

@@ -30,7 +30,7 @@ const ACT: &Act = &Act::new("profile.read");
 const PROFILE: &str = concat!(
     "
 -- profile()
-SELECT own.attributes::text AS attributes, own.registered_at, own.version, together.*
+SELECT own.attributes::text AS attributes, own.registered_at, own.updated_at, own.is_active, own.version, together.*
 FROM read.profile AS own
 CROSS JOIN (
   SELECT sum(part.interaction_count)::bigint AS interaction_count, min(part.first_seen_at) AS first_seen_at,
@@ -62,7 +62,8 @@ pub(crate) const PROFILES: Kind = Kind {
     rows: concat!(
         "
 -- profiles()
-SELECT guest_id, attributes::text AS attributes, registered_at, version, interaction_count, first_seen_at, last_seen_at, position,
+SELECT guest_id, attributes::text AS attributes, registered_at, updated_at, is_active, version, interaction_count, first_seen_at,
+       last_seen_at, position,
        ARRAY(
          SELECT namespace || ':' || value
          FROM read.identity_identifier
@@ -104,12 +105,17 @@ struct Profile {
     guest_id: String,
     /// What callers call the guest, of all that were merged into one.
     identifiers: Vec<Identifier>,
-    /// What whoever registered the guest said of it.
+    /// What callers said of the guest.
     #[schema(value_type = Object)]
     attributes: Box<RawValue>,
     /// Absent until somebody registers the guest.
     #[schema(required, format = DateTime)]
     registered_at: Option<String>,
+    /// When somebody last said something of the guest itself.
+    #[schema(required, format = DateTime)]
+    updated_at: Option<String>,
+    /// Whether things may be begun with the guest.
+    is_active: bool,
     interaction_count: i64,
     #[schema(required, format = DateTime)]
     first_seen_at: Option<String>,
@@ -127,6 +133,8 @@ impl Selectable for Profile {
         "identifiers",
         "attributes",
         "registered_at",
+        "updated_at",
+        "is_active",
         "interaction_count",
         "first_seen_at",
         "last_seen_at",
@@ -235,6 +243,8 @@ fn profile_in(row: &Row, guest_id: String, identifiers: Vec<Identifier>, as_of: 
         identifiers,
         attributes: RawValue::from_string(attributes.unwrap_or_else(|| "{}".to_owned()))?,
         registered_at: instant("registered_at")?,
+        updated_at: instant("updated_at")?,
+        is_active: row.try_get::<_, Option<bool>>("is_active")?.unwrap_or(true),
         interaction_count: row.try_get("interaction_count")?,
         first_seen_at: instant("first_seen_at")?,
         last_seen_at: instant("last_seen_at")?,
@@ -261,6 +271,8 @@ mod tests {
             identifiers: Vec::new(),
             attributes: RawValue::from_string("{}".to_owned()).expect("JSON"),
             registered_at: None,
+            updated_at: None,
+            is_active: true,
             interaction_count: 0,
             first_seen_at: None,
             last_seen_at: None,

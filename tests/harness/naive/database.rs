@@ -64,6 +64,7 @@ fn cell(answer: &Answer, at: usize) -> Cell {
     let column = &answer.columns()[at];
     let cell = match column.type_().name() {
         "int8" => answer.get::<_, Option<i64>>(at).map(Cell::Number),
+        "bool" => answer.get::<_, Option<bool>>(at).map(Cell::Truth),
         "text" => answer.get::<_, Option<String>>(at).map(Cell::Text),
         "timestamptz" => answer.get::<_, Option<_>>(at).map(Cell::Time),
         other => panic!("{} is {other}, and nobody has said yet how that is compared", column.name()),

@@ -39,6 +39,18 @@ pub(super) fn fold(tables: &mut Tables, commit: &Commit) {
                 registration(tables, commit, registered);
                 timeline::add(tables, commit, &entry("GuestRegistered"), &timeline::namespaces(registered));
             }
+            Event::Guest(GuestEvent::GuestUpdated(updated)) => {
+                update(tables, commit, "attributes", object(&updated.attributes));
+                timeline::add(tables, commit, &entry("GuestUpdated"), &timeline::changed(updated));
+            }
+            Event::Guest(GuestEvent::GuestActivated(_)) => {
+                update(tables, commit, "is_active", true);
+                timeline::add(tables, commit, &entry("GuestActivated"), "{}");
+            }
+            Event::Guest(GuestEvent::GuestDeactivated(_)) => {
+                update(tables, commit, "is_active", false);
+                timeline::add(tables, commit, &entry("GuestDeactivated"), "{}");
+            }
             Event::Guest(GuestEvent::GuestMerged(merged)) => {
                 survival(tables, commit, merged);
                 profile(tables, commit).set("version", commit.version);
@@ -110,8 +122,9 @@ fn absorption(tables: &mut Tables, commit: &Commit, absorbed: &GuestAbsorbed) {
 
 /// The guest's profile, which this commit is the last to touch.
 fn profile<'a>(tables: &'a mut Tables, commit: &Commit) -> &'a mut Row {
-    let nothing = guest(commit).with("attributes", "{}").with("interaction_count", 0).with("version", 0);
-    let nothing = nothing.with("registered_at", Cell::Null);
+    let nothing = guest(commit).with("attributes", Cell::Null).with("interaction_count", 0).with("version", 0);
+    let nothing = nothing.with("registered_at", Cell::Null).with("updated_at", Cell::Null);
+    let nothing = nothing.with("is_active", Cell::Null);
     let nothing = nothing.with("first_seen_at", Cell::Null).with("last_seen_at", Cell::Null);
     let (profile, _) = tables.find_or_insert("profile", nothing);
     profile.set("position", commit.position);
@@ -122,6 +135,16 @@ fn registration(tables: &mut Tables, commit: &Commit, registered: &GuestRegister
     let profile = profile(tables, commit);
     profile.set("attributes", object(&registered.attributes));
     profile.set("registered_at", commit.recorded_at);
+    profile.set("updated_at", commit.recorded_at);
+    profile.set("is_active", true);
+    profile.set("version", commit.version);
+}
+
+/// What somebody says of a guest who is registered.
+fn update(tables: &mut Tables, commit: &Commit, column: &'static str, cell: impl Into<Cell>) {
+    let profile = profile(tables, commit);
+    profile.set(column, cell);
+    profile.set("updated_at", commit.recorded_at);
     profile.set("version", commit.version);
 }
 

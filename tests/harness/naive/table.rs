@@ -31,6 +31,13 @@ pub(super) enum Cell {
     /// JSON as well: two spellings of one value are two texts.
     Text(String),
     Time(DateTime<Utc>),
+    Truth(bool),
+}
+
+impl From<bool> for Cell {
+    fn from(truth: bool) -> Self {
+        Self::Truth(truth)
+    }
 }
 
 impl From<i64> for Cell {
@@ -63,6 +70,7 @@ impl fmt::Display for Cell {
             Self::Null => f.write_str("NULL"),
             Self::Number(number) => number.fmt(f),
             Self::Text(text) => write!(f, "'{text}'"),
+            Self::Truth(truth) => truth.fmt(f),
             Self::Time(time) => f.write_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true)),
         }
     }

@@ -25,6 +25,10 @@ impl Route {
         Self { method: Method::PUT, ..Self::post(path, scope) }
     }
 
+    fn patch(path: &'static str, scope: Scope) -> Self {
+        Self { method: Method::PATCH, body: "{}", ..Self::post(path, scope) }
+    }
+
     fn about_a_guest(self, body: &'static str) -> Self {
         Self { body, names_a_guest: true, ..self }
     }
@@ -61,6 +65,14 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/api/v1/guests/{guest}/interactions", Scope::InteractionWrite).about_a_guest(RECORD),
         Route::post("/event", Scope::InteractionWrite).about_a_guest(EVENT),
         Route::post("/api/v1/event", Scope::InteractionWrite).about_a_guest(EVENT),
+        Route::put("/users/{guest}", Scope::GuestWrite).with("{}"),
+        Route::put("/api/v1/users/{guest}", Scope::GuestWrite).with("{}"),
+        Route::patch("/guests/{guest}/profile", Scope::GuestWrite),
+        Route::patch("/api/v1/guests/{guest}/profile", Scope::GuestWrite),
+        Route::post("/guests/{guest}/deactivate", Scope::GuestWrite).with("{}"),
+        Route::post("/api/v1/guests/{guest}/deactivate", Scope::GuestWrite).with("{}"),
+        Route::post("/guests/{guest}/activate", Scope::GuestWrite).with("{}"),
+        Route::post("/api/v1/guests/{guest}/activate", Scope::GuestWrite).with("{}"),
         Route::post("/users", Scope::GuestWrite).with(r#"{"user_id":"ada"}"#),
         Route::post("/api/v1/users", Scope::GuestWrite).with(r#"{"user_id":"ada"}"#),
         Route::post("/tenants", Scope::TenantAdmin).with(r#"{"name":"A tenant"}"#),

@@ -47,6 +47,7 @@ fn changed(column: &str, of_type: &str) -> String {
     match of_type {
         "text" => format!("{column} = {column} || '?'"),
         "smallint" | "bigint" => format!("{column} = {column} + 1"),
+        "boolean" => format!("{column} = NOT {column}"),
         "timestamp with time zone" => format!("{column} = {column} + interval '1 microsecond'"),
         "json" => format!("{column} = ({column}::text || ' ')::json"),
         other => panic!("{column} is {other}"),

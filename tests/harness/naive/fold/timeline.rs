@@ -1,7 +1,7 @@
 //! What a timeline says of each event.
 
 use chrono::{DateTime, Utc};
-use proto::guest::{GuestAbsorbed, GuestMerged, GuestRegistered};
+use proto::guest::{GuestAbsorbed, GuestMerged, GuestRegistered, GuestUpdated};
 use proto::interactions::InteractionRecorded;
 use serde_json::Value;
 
@@ -30,6 +30,14 @@ pub(super) fn namespaces(registered: &GuestRegistered) -> String {
         namespaces.push(quoted(&identifier.namespace));
     }
     format!(r#"{{"identifiers":[{}]}}"#, namespaces.join(","))
+}
+
+pub(super) fn changed(updated: &GuestUpdated) -> String {
+    let mut names = Vec::new();
+    for name in &updated.changed {
+        names.push(quoted(name));
+    }
+    format!(r#"{{"changed":[{}]}}"#, names.join(","))
 }
 
 pub(super) fn absorbed_ids(merged: &GuestMerged) -> String {

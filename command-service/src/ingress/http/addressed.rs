@@ -1,0 +1,65 @@
+//! `/guests/{guest_id}/…?namespace=`: the guest a request names in its URL.
+
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
+use runtime::openapi::{path_parameter, query_parameter, text};
+use runtime::problem::Problem;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+
+/// Our id, or the caller's in a namespace.
+pub(super) struct Addressed {
+    guest_id: String,
+    namespace: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Addressing {
+    #[serde(default)]
+    namespace: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Addressed {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(guest_id) = path.map_err(|_| Problem::unprocessable("invalid_identifier", "the path is not UTF-8"))?;
+        let detail = "this takes ?namespace= once, and nothing else";
+        let query = Query::<Addressing>::from_request_parts(parts, state).await;
+        let Query(Addressing { namespace }) = query.map_err(|_| Problem::unprocessable("invalid_filter", detail))?;
+        Ok(Self { guest_id, namespace })
+    }
+}
+
+impl Addressed {
+    /// Has a command be about this guest.
+    pub(super) fn name(self, guest_id: &mut String, namespace: &mut String) -> Result<(), Problem> {
+        agree("guest_id", guest_id, self.guest_id)?;
+        if self.namespace.is_empty() { Ok(()) } else { agree("namespace", namespace, self.namespace) }
+    }
+}
+
+/// The URL decides; a body that says otherwise is a mistake of the caller's.
+fn agree(field: &str, in_body: &mut String, in_url: String) -> Result<(), Problem> {
+    if !in_body.is_empty() && *in_body != in_url {
+        return Err(
+            Problem::unprocessable("validation_failed", "differs from the one in the URL").at(format!("#/{field}"))
+        );
+    }
+    *in_body = in_url;
+    Ok(())
+}
+
+impl IntoParams for Addressed {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let guest = "Our id of the guest (`prf_…`), or an identifier of yours.";
+        let namespace = "What kind of identifier the path's id is when it is the caller's.";
+        vec![
+            path_parameter("guest_id", guest, text()),
+            query_parameter("namespace", namespace, text().pattern(Some("^[a-z0-9_]{0,64}$"))),
+        ]
+    }
+}
