@@ -23,6 +23,10 @@ pub(crate) enum Fault {
     TenantSuspended,
     #[error("no such guest")]
     GuestNotFound,
+    #[error("who asks is no guest")]
+    NoGuest,
+    #[error("nobody registered the guest who asks")]
+    NoProfile,
     #[error("no such route")]
     RouteNotFound,
     #[error("no such topic")]
@@ -85,6 +89,8 @@ impl From<Fault> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "tenant_suspended", "this tenant is suspended: nothing of it is read")
             }
             Fault::GuestNotFound => Self::not_found("guest_not_found", "this tenant knows no such guest"),
+            Fault::NoGuest => Self::forbidden("wrong_principal", "this is for guests: your token is no guest's"),
+            Fault::NoProfile => Self::not_found("no_profile", "nothing is known of you yet"),
             Fault::RouteNotFound => Self::not_found("route_not_found", "there is no such route"),
             Fault::TopicNotFound => Self::not_found("topic_not_found", "no interaction of this tenant has that topic"),
             Fault::Identifier(InvalidIdentifier::Blocked) => {

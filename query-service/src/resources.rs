@@ -20,6 +20,7 @@ pub(crate) use profile::PROFILES;
 
 mod interactions;
 mod live;
+mod own_profile;
 mod profile;
 mod quotas;
 mod timeline;
@@ -43,6 +44,7 @@ pub(crate) fn router(gatekeeper: &Gatekeeper, cors: CorsOrigins) -> (Router<Serv
 fn reads(gatekeeper: &Gatekeeper) -> OpenApiRouter<Service> {
     OpenApiRouter::default()
         .routes(routes!(profile::read_user).guarded(gatekeeper, Scope::ProfileRead))
+        .routes(routes!(own_profile::read).guarded(gatekeeper, Scope::ProfileRead))
         .routes(routes!(profile::read).guarded(gatekeeper, Scope::ProfileRead))
         .routes(routes!(interactions::read).guarded(gatekeeper, Scope::InteractionRead))
         .routes(routes!(timeline::read).guarded(gatekeeper, Scope::InteractionRead))

@@ -167,6 +167,21 @@ async fn guests_of_others_are_answered_like_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_reads_its_own_profile_without_knowing_its_id() {
+    let scene = Scene::start().await;
+    for path in ["/guests/me/profile", "/api/v1/guests/me/profile"] {
+        let own = Route { path, ..Route::own_profile() };
+        let (status, profile) = scene.ask(&own, "", "demo", &Scene::person(Role::Guest, "demo", "ada")).await;
+        assert_eq!((status, &profile["guest_id"]), (StatusCode::OK, &scene.ada.as_str().into()), "{profile}");
+        let (status, nobody_yet) = scene.ask(&own, "", "demo", &Scene::person(Role::Guest, "demo", "eve")).await;
+        assert_eq!((status, &nobody_yet["code"]), (StatusCode::NOT_FOUND, &"no_profile".into()));
+        let (status, no_guest) = scene.ask(&own, "", "demo", &Scene::person(Role::Admin, "demo", "ada")).await;
+        assert_eq!((status, &no_guest["code"]), (StatusCode::FORBIDDEN, &"wrong_principal".into()));
+    }
+    scene.services.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_registers_itself_and_nobody_else() {
     let scene = Scene::start().await;
     let eve = Scene::person(Role::Guest, "demo", "eve");

@@ -2,6 +2,7 @@
 
 mod codes;
 mod markdown;
+mod requirements;
 mod system;
 
 use std::collections::BTreeSet;

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use proto::identifier::GuestRef;
 use runtime::openapi::Responses;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -100,7 +101,7 @@ LIMIT 1000"
 
 /// What is known of a guest.
 #[derive(Serialize, ToSchema)]
-struct Profile {
+pub(super) struct Profile {
     /// The id that stands for all ids of the guest.
     guest_id: String,
     /// What callers call the guest, of all that were merged into one.
@@ -216,23 +217,34 @@ pub(crate) async fn read(
     let guest = path.parse(&mut parameters)?;
     let fields = Fields::take::<Profile>(&mut parameters)?;
     parameters.finish()?;
-    let guest_id = service.reader.guest_id(&scope, guest).await?;
+    answer(&service, &scope, guest, fields, &headers).await
+}
+
+/// The profile of one guest, as far as its reader asked for it.
+pub(super) async fn answer(
+    service: &Service,
+    scope: &Scope,
+    guest: GuestRef,
+    fields: Option<Fields>,
+    headers: &HeaderMap,
+) -> Result<Response, Fault> {
+    let guest_id = service.reader.guest_id(scope, guest).await?;
     let reach = Reach::guest(MODELS, ACT, &scope.tenant, &guest_id);
-    if let Some(Plain { as_of, identity_position, row, .. }) = service.reader.plain_profile(&scope, &reach).await? {
+    if let Some(Plain { as_of, identity_position, row, .. }) = service.reader.plain_profile(scope, &reach).await? {
         let identifiers: Vec<&str> = row.try_get("identifiers")?;
         let identifiers = identifiers.into_iter().map(Identifier::of_text).collect();
         let profile = profile_in(&row, guest_id, identifiers, as_of)?;
         let position = row.try_get::<_, i64>("position")?.max(identity_position);
         let answer = Answer::as_of(as_of).tagged(profile.version, position);
-        return answer.respond_with(&headers, &profile, fields.as_ref());
+        return answer.respond_with(headers, &profile, fields.as_ref());
     }
     let queries = [PROFILE, IDENTIFIERS].map(|sql| Query::new(sql).with(scope.tenant.to_string()));
     let Snapshot { as_of, parked_from, canonical_id, rows: [profile, identifiers], .. } =
-        service.reader.read(&scope, reach, queries).await?;
+        service.reader.read(scope, reach, queries).await?;
     let (canonical_id, row) = canonical_id.zip(profile.first()).ok_or(Fault::GuestNotFound)?;
     let profile = profile_in(row, canonical_id, identifiers_in(&identifiers)?, as_of)?;
     let answer = Answer::as_of(as_of).parked(parked_from).tagged(profile.version, row.try_get("position")?);
-    answer.canonical(&guest_id, &profile.guest_id).respond_with(&headers, &profile, fields.as_ref())
+    answer.canonical(&guest_id, &profile.guest_id).respond_with(headers, &profile, fields.as_ref())
 }
 
 fn profile_in(row: &Row, guest_id: String, identifiers: Vec<Identifier>, as_of: Position) -> Result<Profile, Fault> {

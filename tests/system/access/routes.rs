@@ -17,6 +17,11 @@ impl Route {
         Self { method: Method::GET, path, body: "", scope, names_a_guest }
     }
 
+    /// For guests alone.
+    pub(crate) fn own_profile() -> Self {
+        Self::get("/guests/me/profile", Scope::ProfileRead, false)
+    }
+
     pub(crate) fn post(path: &'static str, scope: Scope) -> Self {
         Self { method: Method::POST, path, body: "", scope, names_a_guest: false }
     }

@@ -42,6 +42,12 @@ impl Document {
         files.flatten().filter(|file| !file.is_empty()).map(str::to_owned).collect()
     }
 
+    /// The cells of each row of its tables.
+    pub(super) fn rows(&self) -> impl Iterator<Item = Vec<&str>> {
+        let rows = self.text.lines().filter_map(|line| line.strip_prefix('|')?.strip_suffix('|'));
+        rows.map(|row| row.split('|').map(str::trim).collect())
+    }
+
     /// The headings of one level, such as `### `.
     pub(super) fn headings(&self, level: &str) -> BTreeSet<String> {
         self.text.lines().filter_map(|line| line.strip_prefix(level)).map(str::to_owned).collect()
