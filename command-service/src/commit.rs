@@ -1,5 +1,6 @@
 //! From a decision to the one message that stores it.
 
+use chrono::{DateTime, Utc};
 use domain::Context;
 use prost::Message as _;
 use proto::identifier::Identifier;
@@ -24,6 +25,8 @@ pub(crate) struct Request {
     /// Who sends it, as far as that is proved.
     pub(crate) sender: Actor,
     pub(crate) command: Command,
+    /// When it came to us, whatever it waited for since.
+    pub(crate) received_at: DateTime<Utc>,
     /// The owner the sender routed by; must be the one found.
     pub(crate) owner: Option<String>,
     /// What the sender has seen of the owner and rests on.

@@ -189,7 +189,7 @@ impl Executor {
             // Nothing has come in between: the same bytes again, and the guard stores them once.
             Some(draft) if draft.expected == loaded.head => draft,
             _ => {
-                let context = Context { now: clock::now() };
+                let context = Context { now: clock::now(), received_at: request.received_at };
                 match decide(request, loaded, &context) {
                     Ok(events) if !events.is_empty() => {
                         let keys = self.store.keys_of(subject).await?;

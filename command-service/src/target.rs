@@ -71,7 +71,8 @@ pub(crate) async fn find(vault: &Vault, request: &Request) -> Result<Target, Fau
         About::Tenant => Ok(Target { owner: Owner::tenant(), addressed_as: None }),
         About::New(register) => {
             // What no state would accept must not reach the register.
-            State::default().decide(command, &Context { now: runtime::clock::now() })?;
+            let context = Context { now: runtime::clock::now(), received_at: request.received_at };
+            State::default().decide(command, &context)?;
             if register.identifier.is_empty() {
                 return Box::pin(anonymous(vault, tenant, id)).await;
             }

@@ -19,7 +19,7 @@ pub(crate) fn given(events: impl IntoIterator<Item = Event>) -> Given {
 impl Given {
     #[expect(clippy::needless_pass_by_value, reason = "a spec reads as a sentence")]
     pub(crate) fn when(self, command: Command) -> When {
-        When(self.0.decide(&command, &Context { now: NOW }))
+        When(self.0.decide(&command, &Context { now: NOW, received_at: NOW }))
     }
 }
 

@@ -5,7 +5,8 @@ use proto::interactions::event::Kind as Event;
 use proto::interactions::{InteractionRecorded, RecordInteraction};
 use serde::{Deserialize, Serialize};
 
-use crate::values::{instant, json, text, word};
+use crate::values::instant::{self, Instant};
+use crate::values::{json, text, word};
 use crate::{Context, Rejection, State, guest};
 
 /// Longest kind and topic, in bytes: both are parts of index keys in the read models.
@@ -40,22 +41,33 @@ fn record(state: &State, command: &RecordInteraction, context: &Context) -> Resu
     if !state.guest.is_registered() {
         return Err(guest::Rejection::NotFound.into());
     }
-    let occurred_at = match command.occurred_at.as_str() {
-        "" => instant::Instant::from(context.now),
+    let told = match command.occurred_at.as_str() {
+        "" => Instant::from(context.received_at),
         given => instant::parse("occurred_at", given)?,
     };
+    let occurred_at = told.by_our_clock(sent_at(command)?, context.received_at);
     let recorded = InteractionRecorded {
         kind: word::dotted("kind", &command.kind, MAX_KIND_BYTES)?,
         topic: text::line("topic", &command.topic, MAX_TOPIC_BYTES)?,
         occurred_at: Some(occurred_at.timestamp()),
         occurred_at_offset_minutes: occurred_at.offset_minutes(),
         properties: json::object("properties", &command.properties)?,
+        context: json::object("context", &command.context)?,
+        told_at: if told == occurred_at { None } else { Some(told.timestamp()) },
     };
     Ok(vec![Event::InteractionRecorded(recorded)])
 }
 
+fn sent_at(command: &RecordInteraction) -> Result<Option<Instant>, Rejection> {
+    match command.sent_at.as_str() {
+        "" => Ok(None),
+        given => Ok(Some(instant::parse("sent_at", given)?)),
+    }
+}
+
 #[cfg(test)]
 mod specs {
+    use chrono::TimeDelta;
     use proto::guest::GuestRegistered;
     use proto::guest::event::Kind as GuestEvent;
     use proto::{Command, Event};
@@ -81,7 +93,24 @@ mod specs {
             occurred_at: Some(prost_types::Timestamp { seconds, nanos: 0 }),
             occurred_at_offset_minutes: offset,
             properties: properties.to_owned(),
+            ..InteractionRecorded::default()
         }))
+    }
+
+    /// What happened at `seconds` from now, and was told as another time when that is given.
+    fn recorded_at(seconds: i64, told: Option<i64>) -> Event {
+        let at = |seconds| prost_types::Timestamp { seconds: NOW.timestamp() + seconds, nanos: 0 };
+        Event::Interactions(super::Event::InteractionRecorded(InteractionRecorded {
+            kind: "order.created".to_owned(),
+            topic: "Music".to_owned(),
+            occurred_at: Some(at(seconds)),
+            told_at: told.map(at),
+            ..InteractionRecorded::default()
+        }))
+    }
+
+    fn from_now(seconds: i64) -> String {
+        (NOW + TimeDelta::seconds(seconds)).to_rfc3339()
     }
 
     #[test]
@@ -98,6 +127,35 @@ mod specs {
     #[test]
     fn an_interaction_without_time_happened_now() {
         given([registered()]).when(record(|_| {})).then([recorded(NOW.timestamp(), 0, "")]);
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_corrected_by_when_it_says_it_sent() {
+        let record =
+            |occurred: i64, sent: i64| record(|c| (c.occurred_at, c.sent_at) = (from_now(occurred), from_now(sent)));
+        given([registered()]).when(record(-3_600, -3_590)).then([recorded_at(-10, Some(-3_600))]);
+        given([registered()]).when(record(7_190, 7_200)).then([recorded_at(-10, Some(7_190))]);
+        given([registered()]).when(record(-10, 0)).then([recorded_at(-10, None)]);
+    }
+
+    #[test]
+    fn what_is_said_to_happen_in_the_future_happened_now() {
+        let record = |seconds| record(|c| c.occurred_at = from_now(seconds));
+        given([registered()]).when(record(300)).then([recorded_at(300, None)]);
+        given([registered()]).when(record(301)).then([recorded_at(0, Some(301))]);
+    }
+
+    #[test]
+    fn where_it_happened_is_kept_as_it_was_said() {
+        let context = r#"{"channel":"web","page":"/jazz"}"#;
+        let Event::Interactions(super::Event::InteractionRecorded(expected)) = recorded_at(0, None) else {
+            unreachable!()
+        };
+        let expected = InteractionRecorded { context: context.to_owned(), ..expected };
+        let expected = Event::Interactions(super::Event::InteractionRecorded(expected));
+        given([registered()]).when(record(|c| c.context = context.to_owned())).then([expected]);
+        given([registered()]).when(record(|c| c.context = "[]".to_owned())).refused("validation_failed");
+        given([registered()]).when(record(|c| c.sent_at = "yesterday".to_owned())).refused("invalid_date");
     }
 
     #[test]

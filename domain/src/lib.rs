@@ -22,4 +22,6 @@ pub use state::State;
 pub struct Context {
     /// When the decision is taken.
     pub now: DateTime<Utc>,
+    /// When the command came, which may have waited since.
+    pub received_at: DateTime<Utc>,
 }

@@ -94,7 +94,7 @@ mod properties {
     }
 
     fn run(commands: &[Command]) -> (State, Vec<Event>) {
-        let context = Context { now: NOW };
+        let context = Context { now: NOW, received_at: NOW };
         commands.iter().fold((State::default(), Vec::new()), |(state, mut history), command| {
             let events = state.decide(command, &context).unwrap_or_default();
             let state = events.iter().fold(state, State::evolve);

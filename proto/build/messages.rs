@@ -11,7 +11,7 @@ pub(crate) const REPLY: &str = "keepsake.reply.Reply";
 /// The one field a reply leaves out when it is empty.
 pub(crate) const REPLY_MAY_LACK: &str = "keepsake.reply.Reply.guest_id";
 /// Fields of commands that carry a JSON object as its text.
-const JSON_FIELDS: [&str; 3] = ["attributes", "increment", "properties"];
+const JSON_FIELDS: [&str; 4] = ["attributes", "context", "increment", "properties"];
 
 pub(crate) fn json_fields(message: &MessageDescriptor) -> impl Iterator<Item = &'static str> {
     JSON_FIELDS.into_iter().filter(|field| message.get_field_by_name(field).is_some())

@@ -16,6 +16,9 @@ CREATE TABLE interaction (
   recorded_at                timestamptz NOT NULL,
   -- json, not jsonb: numbers stay digit for digit as the caller wrote them.
   properties                 json NOT NULL,
+  context                    json NOT NULL,
+  -- When it happened by its sender's clock; NULL when that is occurred_at.
+  told_at                    timestamptz,
   position                   bigint NOT NULL,
   PRIMARY KEY (tenant, guest_id, occurred_at, interaction_id)
 );

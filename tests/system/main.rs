@@ -23,6 +23,7 @@ mod if_match;
 mod import;
 mod instances;
 mod intake;
+mod interactions;
 mod isolation;
 mod lanes;
 mod limits;

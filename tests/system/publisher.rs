@@ -126,7 +126,7 @@ async fn every_event_is_told_in_order_with_ids_and_times_and_nothing_of_a_person
             "data": {
                 "guest_id": ada,
                 "occurred_at": "2026-03-01T10:00:00+05:30",
-                "sealed": ["kind", "topic", "properties"],
+                "sealed": ["kind", "topic", "properties", "context"],
             },
         })
     );

@@ -24,6 +24,7 @@ use bytes::Bytes;
 use proto::{Command, Reply};
 use runtime::auth::{Gatekeeper, Guarded as _, Principal, Scope};
 use runtime::body;
+use runtime::clock;
 use runtime::problem::Problem;
 use runtime::tenant::{RequestTenant, Tenant};
 use runtime::trace;
@@ -156,8 +157,9 @@ impl Write {
         let id = id.unwrap_or_else(decode::new_command_id);
         let Ok(permit) = Arc::clone(&door.in_flight).try_acquire_owned() else { return Err(Fault::Overloaded.into()) };
         let sender = door.executor.acts.actor(&principal);
+        let (received_at, owner, correlation_id, deadline) = (clock::now(), None, None, None);
         let request =
-            Request { id, tenant, sender, command, owner: None, precondition, correlation_id: None, deadline: None };
+            Request { id, tenant, sender, command, received_at, owner, precondition, correlation_id, deadline };
         // Whoever rests on a version must hear at once that it is not the present one; and a verdict stands under the id of its
         // command alone, which a guest might share with somebody else's.
         let asynchronously = asynchronously && request.precondition.is_none() && principal.own().is_none();

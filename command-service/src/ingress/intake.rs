@@ -134,7 +134,8 @@ impl Intake {
             };
             let message = &delivered.message.message;
             let scope = Scope::new(event_log::trace_of(message), spans::durable);
-            let mut request = scope.run(|| request::read(message, || self.unnamed(delivered.position)));
+            let mut request =
+                scope.run(|| request::read(message, delivered.received_at, || self.unnamed(delivered.position)));
             if let (Ok(request), Some(vouched)) = (&mut request, request::sender(message)) {
                 self.executor.acts.believe(request, vouched);
             }

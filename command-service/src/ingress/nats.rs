@@ -17,6 +17,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::SelectAll;
 use proto::Reply;
 use proto::subject::{COMMAND_SUBJECTS, Tenant};
+use runtime::clock;
 use runtime::problem::Problem;
 use runtime::trace::Scope;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -163,7 +164,7 @@ impl Door {
         };
         let scope = Scope::new(event_log::trace_of(message), spans::request);
         let request = scope.run(|| {
-            let mut request = request::read(message, decode::new_command_id)?;
+            let mut request = request::read(message, clock::now(), decode::new_command_id)?;
             request.deadline = request::deadline(message)?;
             Ok(request)
         });

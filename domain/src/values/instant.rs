@@ -1,8 +1,11 @@
 //! An instant as the caller told it: RFC 3339 with an offset, kept to the microsecond.
 
-use chrono::{DateTime, Datelike as _, FixedOffset, Timelike as _, Utc};
+use chrono::{DateTime, Datelike as _, FixedOffset, TimeDelta, Timelike as _, Utc};
 
 use super::Invalid;
+
+/// So much a teller's clock may be ahead of ours.
+const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// An instant and the offset it was told in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,18 @@ impl Instant {
 
     pub fn offset_minutes(self) -> i32 {
         self.0.offset().local_minus_utc() / 60
+    }
+
+    /// The same instant by our own clock, when its teller's clock said `sent_at` as we received it: that much its clock was wrong. What
+    /// is still ahead of us after that happened when we heard of it.
+    pub(crate) fn by_our_clock(self, sent_at: Option<Self>, received_at: DateTime<Utc>) -> Self {
+        let corrected = sent_at.map_or(self.0, |sent_at| {
+            let ago = sent_at.0.signed_duration_since(self.0);
+            received_at.with_timezone(self.0.offset()).checked_sub_signed(ago).unwrap_or(self.0)
+        });
+        let is_ahead = corrected.signed_duration_since(received_at) > AHEAD;
+        let is_storable = (1..=9999).contains(&corrected.to_utc().year());
+        Self(if is_ahead || !is_storable { received_at.with_timezone(self.0.offset()) } else { corrected })
     }
 }
 

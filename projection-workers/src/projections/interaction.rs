@@ -16,13 +16,13 @@ use crate::projection::{Facets, Projection, by_key, column, object, write};
 const INSERT: &str = "
 -- insert_interactions()
 INSERT INTO interaction (tenant, guest_id, occurred_at, interaction_id, pp, kind, topic, topic_key,
-                              occurred_at_offset_minutes, recorded_at, properties, position)
+                              occurred_at_offset_minutes, recorded_at, properties, context, told_at, position)
 SELECT tenant, guest_id, occurred_at, interaction_id, pp, kind, topic, topic_key, offset_minutes, recorded_at,
-       properties::json, position
+       properties::json, context::json, told_at, position
 FROM UNNEST($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::smallint[], $6::text[], $7::text[], $8::text[],
-            $9::smallint[], $10::timestamptz[], $11::text[], $12::bigint[])
+            $9::smallint[], $10::timestamptz[], $11::text[], $12::text[], $13::timestamptz[], $14::bigint[])
   AS i (tenant, guest_id, occurred_at, interaction_id, pp, kind, topic, topic_key, offset_minutes, recorded_at, properties,
-        position)";
+        context, told_at, position)";
 
 #[derive(Default)]
 pub(crate) struct Interaction(Vec<Row>);
@@ -40,6 +40,8 @@ struct Row {
     offset_minutes: i16,
     recorded_at: DateTime<Utc>,
     properties: String,
+    context: String,
+    told_at: Option<DateTime<Utc>>,
     position: i64,
 }
 
@@ -58,6 +60,8 @@ impl Row {
             offset_minutes: offset_minutes.map_err(|_| Unfoldable::Field("occurred_at_offset_minutes"))?,
             recorded_at: commit.recorded_at,
             properties: object(&recorded.properties).to_owned(),
+            context: object(&recorded.context).to_owned(),
+            told_at: recorded.told_at.as_ref().map(|at| instant("told_at", Some(at))).transpose()?,
             position: commit.position,
         })
     }
@@ -92,6 +96,8 @@ impl Projection for Interaction {
         let offsets = column(&rows, |row| row.offset_minutes);
         let recorded_at = column(&rows, |row| row.recorded_at);
         let properties = column(&rows, |row| row.properties.as_str());
+        let contexts = column(&rows, |row| row.context.as_str());
+        let told_at = column(&rows, |row| row.told_at);
         let positions = column(&rows, |row| row.position);
         let columns = [
             &tenants as _,
@@ -105,6 +111,8 @@ impl Projection for Interaction {
             &offsets as _,
             &recorded_at as _,
             &properties as _,
+            &contexts as _,
+            &told_at as _,
             &positions as _,
         ];
         write::<Self>(connection, INSERT, &columns, rows.len()).await

@@ -45,13 +45,28 @@ pub(crate) struct Interaction {
     /// Everything else about it, digit for digit as it was sent.
     #[schema(value_type = Object)]
     properties: Box<RawValue>,
+    /// Where it happened: session, device, channel and the like.
+    #[schema(value_type = Object)]
+    context: Box<RawValue>,
+    /// When it happened by its sender's clock, where that was wrong.
+    #[schema(required, format = DateTime)]
+    told_at: Option<String>,
     /// Where it stands in the log.
     position: i64,
 }
 
 impl Selectable for Interaction {
-    const FIELDS: &'static [&'static str] =
-        &["interaction_id", "kind", "topic", "occurred_at", "recorded_at", "properties", "position"];
+    const FIELDS: &'static [&'static str] = &[
+        "interaction_id",
+        "kind",
+        "topic",
+        "occurred_at",
+        "recorded_at",
+        "properties",
+        "context",
+        "told_at",
+        "position",
+    ];
 }
 
 pub(crate) struct Answers;
@@ -128,6 +143,8 @@ impl GuestList for Interactions {
             occurred_at: instant::with_offset(row.try_get("occurred_at")?, row.try_get("occurred_at_offset_minutes")?),
             recorded_at: instant::utc(row.try_get("recorded_at")?),
             properties: RawValue::from_string(row.try_get("properties")?)?,
+            context: RawValue::from_string(row.try_get("context")?)?,
+            told_at: row.try_get::<_, Option<_>>("told_at")?.map(instant::utc),
             position: row.try_get("position")?,
         })
     }
@@ -157,8 +174,20 @@ mod tests {
     #[test]
     fn every_field_can_be_asked_for() {
         let [id, kind, topic, occurred_at, recorded_at] = [const { String::new() }; 5];
-        let properties = RawValue::from_string("{}".to_owned()).expect("JSON");
-        assert_complete(&Interaction { id, kind, topic, occurred_at, recorded_at, properties, position: 0 });
+        let [properties, context] = ["{}"; 2].map(|json| RawValue::from_string(json.to_owned()).expect("JSON"));
+        let told_at = None;
+        let position = 0;
+        assert_complete(&Interaction {
+            id,
+            kind,
+            topic,
+            occurred_at,
+            recorded_at,
+            properties,
+            context,
+            told_at,
+            position,
+        });
     }
 
     #[test]

@@ -175,6 +175,8 @@ mod tests {
             occurred_at: Some(prost_types_timestamp(5)),
             occurred_at_offset_minutes: -60,
             properties: r#"{"note":"canary-note"}"#.to_owned(),
+            context: r#"{"page":"canary-page"}"#.to_owned(),
+            told_at: Some(prost_types_timestamp(6)),
         }))
     }
 

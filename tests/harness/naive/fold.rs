@@ -160,6 +160,8 @@ fn interaction(tables: &mut Tables, commit: &Commit, event_id: &str, recorded: &
     let row = row.with("topic", &recorded.topic).with("topic_key", topic_key(&recorded.topic).as_str());
     let row = row.with("occurred_at", occurred_at(recorded)).with("recorded_at", commit.recorded_at);
     let row = row.with("occurred_at_offset_minutes", i64::from(recorded.occurred_at_offset_minutes));
+    let told_at = recorded.told_at.as_ref().map_or(Cell::Null, |at| time(Some(at)).into());
+    let row = row.with("context", object(&recorded.context)).with("told_at", told_at);
     tables.insert("interaction", row.with("properties", object(&recorded.properties)));
 }
 

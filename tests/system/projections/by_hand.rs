@@ -63,6 +63,8 @@ fn interactions(week: i64) -> Vec<Event> {
         occurred_at: Some(at(day)),
         occurred_at_offset_minutes: -30,
         properties: String::new(),
+        context: r#"{"channel":"hand"}"#.to_owned(),
+        told_at: Some(at(day + 1)),
     });
     recorded.map(|recorded| Event::Interactions(InteractionEvent::InteractionRecorded(recorded))).collect()
 }

@@ -47,9 +47,9 @@ fn changed(column: &str, of_type: &str) -> String {
     match of_type {
         "text" => format!("{column} = {column} || '?'"),
         "smallint" | "bigint" => format!("{column} = {column} + 1"),
-        "boolean" => format!("{column} = NOT {column}"),
-        "timestamp with time zone" => format!("{column} = {column} + interval '1 microsecond'"),
-        "json" => format!("{column} = ({column}::text || ' ')::json"),
+        "boolean" => format!("{column} = {column} IS NOT TRUE"),
+        "timestamp with time zone" => format!("{column} = COALESCE({column} + interval '1 microsecond', 'epoch')"),
+        "json" => format!("{column} = COALESCE({column}::text || ' ', '1')::json"),
         other => panic!("{column} is {other}"),
     }
 }

@@ -40,6 +40,13 @@ struct NewEvent {
     #[schema(value_type = Option<Object>)]
     #[serde(alias = "properties")]
     attributes: Option<Box<RawValue>>,
+    /// Where it happened: session, device, channel and the like.
+    #[schema(value_type = Option<Object>)]
+    context: Option<Box<RawValue>>,
+    /// When this was sent, by the same clock as `event_at`: tells by how much that clock is wrong; `sentAt`, too.
+    #[serde(default, alias = "sentAt")]
+    #[schema(format = DateTime)]
+    sent_at: String,
     /// Makes a retry the same event; the header `Idempotency-Key` says the same and wins. `messageId` and `message_id`, too.
     #[schema(pattern = "^[!-~]{1,255}$")]
     #[serde(alias = "messageId", alias = "message_id")]
@@ -90,6 +97,8 @@ pub(super) async fn record(mut write: Write) -> Result<Response, Problem> {
         topic: event.topic,
         occurred_at: event.event_at,
         properties: decode::object("attributes", event.attributes.as_deref())?,
+        context: decode::object("context", event.context.as_deref())?,
+        sent_at: event.sent_at,
     };
     write.execute(Command::Interactions(Kind::Record(record)), StatusCode::ACCEPTED).await
 }

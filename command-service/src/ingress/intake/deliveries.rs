@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::ensure;
 use async_nats::jetstream::Message;
+use chrono::{DateTime, Utc};
+use runtime::clock;
 
 /// Settled commands that are remembered: more than can have been on their way again before they were out of the stream.
 const REMEMBERED: usize = 20_000;
@@ -35,6 +37,8 @@ pub(super) enum Delivery {
 /// A command that is being carried out, until it is dropped.
 pub(super) struct Delivered {
     pub(super) position: u64,
+    /// When the intake got it.
+    pub(super) received_at: DateTime<Utc>,
     pub(super) message: Message,
     known: Arc<Mutex<Known>>,
 }
@@ -47,7 +51,9 @@ impl Deliveries {
         let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
         *count += 1;
         ensure!(info.consumer_sequence == *count, "a delivery was lost");
-        let position = info.stream_sequence;
+        let (position, published) = (info.stream_sequence, info.published);
+        let received_at = DateTime::from_timestamp(published.unix_timestamp(), published.nanosecond());
+        let received_at = received_at.unwrap_or_else(clock::now);
         let mut known = lock(&self.known);
         if known.settled.contains(&position) {
             return Ok(Delivery::SettledBefore(position, Box::new(message)));
@@ -56,7 +62,7 @@ impl Deliveries {
             return Ok(Delivery::UnderWay);
         }
         drop(known);
-        Ok(Delivery::New(Box::new(Delivered { position, message, known: Arc::clone(&self.known) })))
+        Ok(Delivery::New(Box::new(Delivered { position, received_at, message, known: Arc::clone(&self.known) })))
     }
 }
 

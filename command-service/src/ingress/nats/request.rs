@@ -1,6 +1,7 @@
 //! From a message to the command it carries. Of its headers only ours are looked at, and none is passed on.
 
 use async_nats::{HeaderName, Message};
+use chrono::{DateTime, Utc};
 use proto::header;
 use proto::subject::inbox::is_inbox;
 use proto::subject::{CommandSubject, Tenant};
@@ -28,8 +29,12 @@ pub(crate) fn encoding(message: &Message) -> Encoding {
     if header(message, &CONTENT_TYPE).is_some_and(protobuf) { Encoding::Protobuf } else { Encoding::Json }
 }
 
-/// The command; `unnamed` makes the id of one that has none.
-pub(crate) fn read(message: &Message, unnamed: impl FnOnce() -> String) -> Result<Box<Request>, Problem> {
+/// The command of a message that came at this time; `unnamed` makes the id of one that has none.
+pub(crate) fn read(
+    message: &Message,
+    received_at: DateTime<Utc>,
+    unnamed: impl FnOnce() -> String,
+) -> Result<Box<Request>, Problem> {
     let malformed =
         || Problem::bad_request("malformed_command", "a command goes to cmd.<tenant>.<facet>.<command>[.<owner>]");
     let subject = CommandSubject::parse(&message.subject).map_err(|_| malformed())?;
@@ -40,6 +45,7 @@ pub(crate) fn read(message: &Message, unnamed: impl FnOnce() -> String) -> Resul
         id,
         sender: Actor::on_nats(),
         command: decode::command(subject.facet, subject.command, encoding(message), &message.payload)?,
+        received_at,
         owner: subject.owner.map(str::to_owned),
         precondition: None,
         correlation_id: None,

@@ -26,6 +26,7 @@ FROM ",
             "
 CROSS JOIN LATERAL (
   SELECT interaction_id, kind, topic, occurred_at, occurred_at_offset_minutes, recorded_at, properties::text AS properties,
+         context::text AS context, told_at,
          position
   FROM read.interaction
   WHERE tenant = $1
