@@ -106,10 +106,7 @@ impl From<Fault> for Problem {
                 Self::unprocessable("invalid_filter", format!("sort takes {field} for oldest first, or -{field}"))
             }
             Fault::Limit => Self::unprocessable("invalid_limit", "limit takes a whole number from 1 to 500"),
-            Fault::Date(name) => Self::unprocessable(
-                "invalid_date",
-                format!("{name} takes RFC 3339 with an offset: 2026-03-01T10:00:00+01:00"),
-            ),
+            Fault::Date(name) => Self::unprocessable("invalid_date", not_a_date(name)),
             Fault::Position(detail) => Self::bad_request("invalid_position", detail),
             Fault::Cursor => Self::bad_request("invalid_cursor", "this cursor was not issued for this list"),
             Fault::CursorMismatch => Self::bad_request("cursor_mismatch", "this cursor was issued for other filters"),
@@ -145,6 +142,10 @@ impl From<Fault> for Problem {
             | Fault::Stream(_) => Self::internal(&fault),
         }
     }
+}
+
+fn not_a_date(name: &str) -> String {
+    format!("{name} takes RFC 3339 with an offset: 2026-03-01T10:00:00+01:00")
 }
 
 fn unknown_outcome() -> Problem {

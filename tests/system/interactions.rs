@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use keepsake_tests::harness::naive::assert_tables_equal;
 use keepsake_tests::harness::{Client, InProcess, World, until_folded};
+use runtime::clock;
 use serde_json::{Value, json};
 
 fn time(value: &Value) -> DateTime<Utc> {
@@ -19,14 +20,14 @@ async fn a_wrong_clock_is_corrected_and_what_it_said_is_kept() {
     client.register("ada").await;
 
     // A device whose clock is two hours ahead says ten seconds later what somebody did.
-    let (device, before) = (Utc::now() + TimeDelta::hours(2), Utc::now());
+    let (device, before) = (clock::now() + TimeDelta::hours(2), clock::now());
     let event = json!({
         "userId": "ada", "event": "page.viewed", "timestamp": device.to_rfc3339(), "messageId": "m-1",
         "sentAt": (device + TimeDelta::seconds(10)).to_rfc3339(), "context": {"channel": "web", "page": "/jazz"},
     });
     let (status, answer) = client.post("/event", &event.to_string()).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
-    let after = Utc::now();
+    let after = clock::now();
     let token = answer["consistency_token"].as_str().expect("a token");
     let listed = client.read("/guests/ada/interactions", token).await;
     let seen = &listed["data"][0];
@@ -41,7 +42,7 @@ async fn a_wrong_clock_is_corrected_and_what_it_said_is_kept() {
     let listed = client.read("/guests/ada/interactions", &reply.consistency_token).await;
     let seen =
         listed["data"].as_array().expect("a list").iter().find(|one| one["context"] == json!({})).expect("it is there");
-    assert!(time(&seen["occurred_at"]) <= Utc::now() && time(&seen["told_at"]) > Utc::now(), "{seen}");
+    assert!(time(&seen["occurred_at"]) <= clock::now() && time(&seen["told_at"]) > clock::now(), "{seen}");
 
     // A clock that is right is believed.
     let plain = json!({"guest_id": "ada", "kind": "page.viewed", "occurred_at": "2026-03-01T10:00:00+01:00"});
