@@ -45,7 +45,9 @@ fn record(state: &State, command: &RecordInteraction, context: &Context) -> Resu
         "" => Instant::from(context.received_at),
         given => instant::parse("occurred_at", given)?,
     };
-    let occurred_at = told.by_our_clock(sent_at(command)?, context.received_at);
+    // What nobody says the time of is by our own clock already.
+    let sent_at = sent_at(command)?.filter(|_| !command.occurred_at.is_empty());
+    let occurred_at = told.by_our_clock(sent_at, context.received_at);
     let recorded = InteractionRecorded {
         kind: word::dotted("kind", &command.kind, MAX_KIND_BYTES)?,
         topic: text::line("topic", &command.topic, MAX_TOPIC_BYTES)?,
@@ -136,6 +138,10 @@ mod specs {
         given([registered()]).when(record(-3_600, -3_590)).then([recorded_at(-10, Some(-3_600))]);
         given([registered()]).when(record(7_190, 7_200)).then([recorded_at(-10, Some(7_190))]);
         given([registered()]).when(record(-10, 0)).then([recorded_at(-10, None)]);
+        // What is a day old was kept somewhere and sent again, whatever the clocks.
+        let days = |days: i64| days * 86_400;
+        given([registered()]).when(record(-days(400), 5 - days(400))).then([recorded_at(-days(400), None)]);
+        given([registered()]).when(self::record(|c| c.sent_at = from_now(3_600))).then([recorded_at(0, None)]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ const BLOCKED: &[&str] = &[
     "false",
     "guest",
     "id",
+    "me",
     "nan",
     "none",
     "not_authenticated",

@@ -14,6 +14,8 @@ type Members = IndexMap<String, Box<RawValue>>;
 const NULL: &str = "null";
 /// Of numbers that are added.
 const MAX_DIGITS: usize = 28;
+const LONGEST_WORD: usize = 64;
+const OTHER: &str = "other";
 
 /// Attributes that are about to change.
 pub(crate) struct Attributes(Members);
@@ -41,10 +43,8 @@ impl Attributes {
             let by = number(by.get()).ok_or_else(|| no_number(field))?;
             let known = self.0.get(&name).map_or("0", |known| known.get());
             let known = number(known).ok_or_else(|| adds_to_no_number(field))?;
-            let digits = known.scale().max(by.scale());
-            let sum =
-                known.checked_add(by).filter(|sum| sum.scale() == digits).ok_or_else(|| too_many_digits(field))?;
-            self.0.insert(name, raw(sum.to_string()));
+            let sum = sum(known, by).ok_or_else(|| too_many_digits(field))?;
+            self.0.insert(name, raw(sum));
         }
         Ok(())
     }
@@ -55,12 +55,32 @@ impl Attributes {
     }
 }
 
-/// The names of the members that are not the same in both texts, in order.
+/// The names of the members that are not the same in both texts, in order. Whoever may not know what is known of a guest is told them:
+/// one that is no plain word might be about a person, and is told as `other`.
 pub(crate) fn changed(before: &str, after: &str) -> Vec<String> {
     let [before, after] = [before, after].map(|text| members(text).unwrap_or_default());
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let differs = |name: &&&String| before.get(**name).map(|v| v.get()) != after.get(**name).map(|v| v.get());
-    names.iter().filter(differs).map(|name| (*name).clone()).collect()
+    let told: BTreeSet<&str> = names.iter().filter(differs).map(|name| told(name)).collect();
+    told.into_iter().map(str::to_owned).collect()
+}
+
+fn told(name: &str) -> &str {
+    let is_word = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let begins_well = name.starts_with(|first: char| first.is_ascii_alphabetic());
+    if begins_well && name.len() <= LONGEST_WORD && is_word(name) { name } else { OTHER }
+}
+
+/// Exact, with the more digits after the point of the two, or none.
+fn sum(one: Decimal, other: Decimal) -> Option<String> {
+    let digits = one.scale().max(other.scale());
+    let mut sum = one.checked_add(other)?;
+    // To add 0 leaves the digits of the other number as they are.
+    if one.is_zero() || other.is_zero() {
+        sum.rescale(digits);
+    }
+    let text = sum.to_string();
+    (sum.scale() == digits && number(&text).is_some()).then_some(text)
 }
 
 fn given(field: &'static str, text: &str) -> Result<Members, Invalid> {
@@ -170,7 +190,10 @@ mod tests {
         assert_eq!(added(r#"{"n":0.10}"#, r#"{"n":-0.10}"#), Ok(r#"{"n":0.00}"#.into()));
         let most = "9".repeat(28);
         let sum = added(&format!(r#"{{"n":{most}}}"#), &format!(r#"{{"n":{most}}}"#));
-        assert_eq!(sum, Ok(format!(r#"{{"n":1{}8}}"#, "9".repeat(27))));
+        assert_eq!(sum, Err("number_out_of_range"), "nobody could add to it again");
+        assert_eq!(added(r#"{"n":0.00}"#, r#"{"n":5}"#), Ok(r#"{"n":5.00}"#.into()));
+        assert_eq!(added(r#"{"n":5}"#, r#"{"n":0.00}"#), Ok(r#"{"n":5.00}"#.into()));
+        assert_eq!(added(r#"{"n":0.00}"#, r#"{"n":0}"#), Ok(r#"{"n":0.00}"#.into()));
         assert_eq!(
             added(r#"{"n":10000000000000000000}"#, r#"{"n":1e-20}"#),
             Err("number_out_of_range"),
@@ -184,5 +207,6 @@ mod tests {
     fn what_changed_is_named() {
         assert_eq!(changed(r#"{"a":1,"b":2,"c":3}"#, r#"{"b":2.0,"c":3,"d":4}"#), ["a", "b", "d"]);
         assert!(changed("", "").is_empty());
+        assert_eq!(changed("", r#"{"ada@example.com":1,"firstName":2,"0":3,"a b":4}"#), ["firstName", "other"]);
     }
 }

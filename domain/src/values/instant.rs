@@ -4,6 +4,8 @@ use chrono::{DateTime, Datelike as _, FixedOffset, TimeDelta, Timelike as _, Utc
 
 use super::Invalid;
 
+/// Whose clock is further from ours is no clock: it was sent again from where it was kept.
+const MOST_WRONG: TimeDelta = TimeDelta::hours(24);
 /// So much a teller's clock may be ahead of ours.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
@@ -24,7 +26,8 @@ impl Instant {
     /// The same instant by our own clock, when its teller's clock said `sent_at` as we received it: that much its clock was wrong. What
     /// is still ahead of us after that happened when we heard of it.
     pub(crate) fn by_our_clock(self, sent_at: Option<Self>, received_at: DateTime<Utc>) -> Self {
-        let corrected = sent_at.map_or(self.0, |sent_at| {
+        let is_wrong_clock = |sent_at: &Self| sent_at.0.signed_duration_since(received_at).abs() <= MOST_WRONG;
+        let corrected = sent_at.filter(is_wrong_clock).map_or(self.0, |sent_at| {
             let ago = sent_at.0.signed_duration_since(self.0);
             received_at.with_timezone(self.0.offset()).checked_sub_signed(ago).unwrap_or(self.0)
         });

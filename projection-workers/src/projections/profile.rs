@@ -28,7 +28,7 @@ FROM UNNEST($1::text[], $2::text[], $3::smallint[], $4::text[], $5::timestamptz[
 ON CONFLICT (tenant, guest_id) DO UPDATE SET
   attributes = COALESCE(excluded.attributes, p.attributes),
   registered_at = LEAST(p.registered_at, excluded.registered_at),
-  updated_at = GREATEST(p.updated_at, excluded.updated_at),
+  updated_at = COALESCE(excluded.updated_at, p.updated_at),
   is_active = COALESCE(excluded.is_active, p.is_active),
   interaction_count = p.interaction_count + excluded.interaction_count,
   first_seen_at = LEAST(p.first_seen_at, excluded.first_seen_at),

@@ -31,7 +31,8 @@ pub(super) fn published(event: &Event, subject: &LogSubject) -> Option<Form> {
     match event {
         Event::Guest(Guest::GuestRegistered(_)) => form("guest.profile.created", json!({"guest_id": owner})),
         Event::Guest(Guest::GuestUpdated(updated)) => {
-            form("guest.profile.updated", json!({"guest_id": owner, "changed": updated.changed}))
+            let changed: Vec<_> = updated.changed.iter().map(|name| format!("attributes.{name}")).collect();
+            form("guest.profile.updated", json!({"guest_id": owner, "changed": changed}))
         }
         Event::Guest(Guest::GuestActivated(_) | Guest::GuestDeactivated(_)) => {
             form("guest.profile.updated", json!({"guest_id": owner, "changed": ["is_active"]}))
@@ -95,7 +96,7 @@ mod tests {
         let updated = GuestUpdated { attributes, changed: vec!["plan".to_owned()] };
         let (name, said) = says(&Event::Guest(Guest::GuestUpdated(updated))).expect("published");
         assert_eq!(name, "guest.profile.updated");
-        assert!(said.contains(r#""changed":["plan"]"#) && !said.contains("canary"), "{said}");
+        assert!(said.contains(r#""changed":["attributes.plan"]"#) && !said.contains("canary"), "{said}");
         let deactivated = Guest::GuestDeactivated(GuestDeactivated { reason: "canary".to_owned() });
         let (name, said) = says(&Event::Guest(deactivated)).expect("published");
         assert_eq!(name, "guest.profile.updated");

@@ -10,6 +10,7 @@ use runtime::problem::Problem;
 use tokio::time::{Instant, sleep_until};
 
 use crate::Service;
+use crate::database::DatabaseFault;
 use crate::error::Fault;
 use crate::position::Position;
 use crate::read::{Kind, Models, Query, Reach, Scope, Snapshot, identity_of_own, members};
@@ -175,9 +176,10 @@ impl Tail {
             }
             // Whatever is folded from here on is heard of, so that nothing comes unnoticed after the look.
             let folded = news.folded(&self.partitions);
-            let position = Position(self.seen.position);
-            if self.has_more || self.service.reader.has_more(&self.scope.tenant, &self.guest_id, position).await? {
-                self.look().await?;
+            match self.look_if_there_is_more().await {
+                // That the database is slow for a moment does not end the streams of everybody.
+                Err(Fault::Database(DatabaseFault::Overloaded)) => self.has_more = true,
+                looked => looked?,
             }
             if !self.ready.is_empty() {
                 return Ok(Next::Events);
@@ -192,6 +194,14 @@ impl Tail {
                 return Ok(Next::Heartbeat);
             }
         }
+    }
+
+    async fn look_if_there_is_more(&mut self) -> Result<(), Fault> {
+        let position = Position(self.seen.position);
+        if self.has_more || self.service.reader.has_more(&self.scope.tenant, &self.guest_id, position).await? {
+            self.look().await?;
+        }
+        Ok(())
     }
 
     /// Fetches what comes next, and says which guest it is shown of.
