@@ -66,7 +66,7 @@ mod tests {
         use crate::DataClass::{Behaviour, Contact, FreeText};
         let recorded = super::EventType::named("InteractionRecorded").expect("known");
         assert_eq!(recorded.fields_of(&[Behaviour]), ["kind", "topic"]);
-        assert_eq!(recorded.fields_of(&[FreeText, Behaviour]), ["kind", "topic", "properties"]);
+        assert_eq!(recorded.fields_of(&[FreeText, Behaviour]), ["kind", "topic", "properties", "context"]);
         assert!(recorded.fields_of(&[Contact]).is_empty());
     }
 
