@@ -11,7 +11,7 @@ use proto::guest::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::values::attributes::{self, Attributes};
+use crate::values::attributes::Attributes;
 use crate::values::{identifier, json, text};
 
 const MAX_REASON_BYTES: usize = 255;
@@ -101,20 +101,25 @@ fn identifiers(command: &RegisterGuest) -> Result<Vec<Identifier>, crate::Reject
 }
 
 fn update(known: &Registration, command: &UpdateGuest) -> Result<Vec<Event>, crate::Rejection> {
-    let mut attributes = Attributes::of(&known.attributes);
-    attributes.merge("attributes", &command.attributes)?;
-    command.unset.iter().for_each(|name| attributes.unset(name));
-    attributes.increment("increment", &command.increment)?;
-    Ok(updated(known, attributes.into_text("attributes")?))
+    let before = Attributes::parse("attributes", &known.attributes)?;
+    let mut after = before.clone();
+    after.merge("attributes", &command.attributes)?;
+    command.unset.iter().for_each(|name| after.unset(name));
+    after.increment("increment", &command.increment)?;
+    updated(&before, &after)
 }
 
 fn replace(known: &Registration, command: &ReplaceGuest) -> Result<Vec<Event>, crate::Rejection> {
-    Ok(updated(known, json::object("attributes", &command.attributes)?))
+    let before = Attributes::parse("attributes", &known.attributes)?;
+    updated(&before, &Attributes::parse("attributes", &command.attributes)?)
 }
 
-fn updated(known: &Registration, attributes: String) -> Vec<Event> {
-    let changed = attributes::changed(&known.attributes, &attributes);
-    if changed.is_empty() { Vec::new() } else { vec![Event::GuestUpdated(GuestUpdated { attributes, changed })] }
+fn updated(before: &Attributes, after: &Attributes) -> Result<Vec<Event>, crate::Rejection> {
+    let changed = before.changed(after);
+    if changed.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::GuestUpdated(GuestUpdated { attributes: after.text("attributes")?, changed })])
 }
 
 fn activate(known: &Registration) -> Vec<Event> {

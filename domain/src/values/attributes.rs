@@ -17,13 +17,14 @@ const MAX_DIGITS: usize = 28;
 const LONGEST_WORD: usize = 64;
 const OTHER: &str = "other";
 
-/// Attributes that are about to change.
+/// Attributes as they are, or as they will be.
+#[derive(Clone)]
 pub(crate) struct Attributes(Members);
 
 impl Attributes {
-    /// Of a text the rules took before; empty when nothing is known.
-    pub(crate) fn of(text: &str) -> Self {
-        Self(members(text).unwrap_or_default())
+    /// Of the text of one JSON object, empty when there are none.
+    pub(crate) fn parse(field: &'static str, text: &str) -> Result<Self, Invalid> {
+        given(field, text).map(Self)
     }
 
     /// Merges a patch in (RFC 7396): a member replaces the one of its name, `null` takes it away, objects are merged.
@@ -49,20 +50,20 @@ impl Attributes {
         Ok(())
     }
 
-    /// The text, which is empty when there is none.
-    pub(crate) fn into_text(self, field: &'static str) -> Result<String, Invalid> {
-        if self.0.is_empty() { Ok(String::new()) } else { json::object(field, &text(&self.0)) }
+    /// The text, which is empty when there are none.
+    pub(crate) fn text(&self, field: &'static str) -> Result<String, Invalid> {
+        json::object(field, &text(&self.0))
     }
-}
 
-/// The names of the members that are not the same in both texts, in order. Whoever may not know what is known of a guest is told them:
-/// one that is no plain word might be about a person, and is told as `other`.
-pub(crate) fn changed(before: &str, after: &str) -> Vec<String> {
-    let [before, after] = [before, after].map(|text| members(text).unwrap_or_default());
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let differs = |name: &&&String| before.get(**name).map(|v| v.get()) != after.get(**name).map(|v| v.get());
-    let told: BTreeSet<&str> = names.iter().filter(differs).map(|name| told(name)).collect();
-    told.into_iter().map(str::to_owned).collect()
+    /// The names of the members that are not the same in `after`, in order. Whoever may not know what is known of a guest is told them:
+    /// one that is no plain word might be about a person, and is told as `other`.
+    pub(crate) fn changed(&self, after: &Self) -> Vec<String> {
+        let value = |members: &Members, name: &str| members.get(name).map(|value| value.get().to_owned());
+        let differs = |name: &&String| value(&self.0, name) != value(&after.0, name);
+        let names: BTreeSet<&str> =
+            self.0.keys().chain(after.0.keys()).filter(differs).map(|name| told(name)).collect();
+        names.into_iter().map(str::to_owned).collect()
+    }
 }
 
 fn told(name: &str) -> &str {
@@ -85,8 +86,8 @@ fn sum(one: Decimal, other: Decimal) -> Option<String> {
 
 fn given(field: &'static str, text: &str) -> Result<Members, Invalid> {
     let text = json::object(field, text)?;
-    let detail = || "must be a JSON object".to_owned();
-    members(&text).ok_or_else(|| Invalid { field, code: "validation_failed", detail: detail() })
+    let no_object = || Invalid { field, code: "validation_failed", detail: "must be a JSON object".to_owned() };
+    members(&text).ok_or_else(no_object)
 }
 
 fn members(text: &str) -> Option<Members> {
@@ -147,16 +148,24 @@ fn too_many_digits(field: &'static str) -> Invalid {
 mod tests {
     use super::*;
 
+    fn parsed(text: &str) -> Attributes {
+        Attributes::parse("attributes", text).expect("an object")
+    }
+
+    fn changed(before: &str, after: &str) -> Vec<String> {
+        parsed(before).changed(&parsed(after))
+    }
+
     fn merged(known: &str, patch: &str) -> String {
-        let mut attributes = Attributes::of(known);
+        let mut attributes = parsed(known);
         attributes.merge("set", patch).expect("a patch");
-        attributes.into_text("set").expect("short")
+        attributes.text("set").expect("short")
     }
 
     fn added(known: &str, by: &str) -> Result<String, &'static str> {
-        let mut attributes = Attributes::of(known);
+        let mut attributes = parsed(known);
         attributes.increment("increment", by).map_err(|invalid| invalid.code)?;
-        Ok(attributes.into_text("increment").expect("short"))
+        Ok(attributes.text("increment").expect("short"))
     }
 
     #[test]
@@ -201,6 +210,11 @@ mod tests {
         );
         assert_eq!(added(&format!(r#"{{"n":{most}9}}"#), r#"{"n":1}"#), Err("not_a_number"));
         assert_eq!(added("", &format!(r#"{{"n":0.{most}}}"#)), Err("validation_failed"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_and_not_taken_for_nothing() {
+        assert!(Attributes::parse("attributes", "{nothing}").is_err());
     }
 
     #[test]

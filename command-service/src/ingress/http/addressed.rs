@@ -5,8 +5,12 @@ use axum::http::request::Parts;
 use runtime::openapi::{path_parameter, query_parameter, text};
 use runtime::problem::Problem;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
+
+use super::Write;
+use crate::ingress::decode;
 
 /// Our id, or the caller's in a namespace.
 pub(super) struct Addressed {
@@ -35,10 +39,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Addressed {
 }
 
 impl Addressed {
-    /// Has a command be about this guest.
-    pub(super) fn name(self, guest_id: &mut String, namespace: &mut String) -> Result<(), Problem> {
+    /// The command in the body, about this guest; `named` is where it says whom it is about.
+    pub(super) fn command<C: DeserializeOwned>(
+        self,
+        write: &Write,
+        named: impl FnOnce(&mut C) -> (&mut String, &mut String),
+    ) -> Result<C, Problem> {
+        write.require_precondition()?;
+        let mut command = decode::json(&write.json)?;
+        let (guest_id, namespace) = named(&mut command);
         agree("guest_id", guest_id, self.guest_id)?;
-        if self.namespace.is_empty() { Ok(()) } else { agree("namespace", namespace, self.namespace) }
+        if !self.namespace.is_empty() {
+            agree("namespace", namespace, self.namespace)?;
+        }
+        Ok(command)
     }
 }
 

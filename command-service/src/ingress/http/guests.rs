@@ -96,9 +96,8 @@ impl IntoResponses for Updated {
     responses(Changed)
 )]
 pub(super) async fn replace(guest: Addressed, write: Write) -> Result<Response, Problem> {
-    write.require_precondition()?;
-    let mut replace: ReplaceGuest = decode::json(&write.json)?;
-    guest.name(&mut replace.guest_id, &mut replace.namespace)?;
+    let replace =
+        guest.command(&write, |replace: &mut ReplaceGuest| (&mut replace.guest_id, &mut replace.namespace))?;
     write.execute(Command::Guest(Kind::Replace(replace)), StatusCode::OK).await
 }
 
@@ -117,9 +116,7 @@ pub(super) async fn replace(guest: Addressed, write: Write) -> Result<Response, 
     responses(Updated)
 )]
 pub(super) async fn update(guest: Addressed, write: Write) -> Result<Response, Problem> {
-    write.require_precondition()?;
-    let mut update: UpdateGuest = decode::json(&write.json)?;
-    guest.name(&mut update.guest_id, &mut update.namespace)?;
+    let update = guest.command(&write, |update: &mut UpdateGuest| (&mut update.guest_id, &mut update.namespace))?;
     write.execute(Command::Guest(Kind::Update(update)), StatusCode::OK).await
 }
 
@@ -134,9 +131,8 @@ pub(super) async fn update(guest: Addressed, write: Write) -> Result<Response, P
     responses(Changed)
 )]
 pub(super) async fn activate(guest: Addressed, write: Write) -> Result<Response, Problem> {
-    write.require_precondition()?;
-    let mut activate: ActivateGuest = decode::json(&write.json)?;
-    guest.name(&mut activate.guest_id, &mut activate.namespace)?;
+    let activate =
+        guest.command(&write, |activate: &mut ActivateGuest| (&mut activate.guest_id, &mut activate.namespace))?;
     write.execute(Command::Guest(Kind::Activate(activate)), StatusCode::OK).await
 }
 
@@ -155,8 +151,7 @@ pub(super) async fn activate(guest: Addressed, write: Write) -> Result<Response,
     responses(Changed)
 )]
 pub(super) async fn deactivate(guest: Addressed, write: Write) -> Result<Response, Problem> {
-    write.require_precondition()?;
-    let mut deactivate: DeactivateGuest = decode::json(&write.json)?;
-    guest.name(&mut deactivate.guest_id, &mut deactivate.namespace)?;
+    let deactivate = guest
+        .command(&write, |deactivate: &mut DeactivateGuest| (&mut deactivate.guest_id, &mut deactivate.namespace))?;
     write.execute(Command::Guest(Kind::Deactivate(deactivate)), StatusCode::OK).await
 }

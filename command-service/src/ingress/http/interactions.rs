@@ -11,7 +11,6 @@ use utoipa::IntoResponses;
 
 use super::addressed::Addressed;
 use super::{Write, openapi};
-use crate::ingress::decode;
 
 pub(super) struct Answers;
 
@@ -37,8 +36,7 @@ const RECORDED: &Codes =
     responses(Answers)
 )]
 pub(super) async fn record(guest: Addressed, write: Write) -> Result<Response, Problem> {
-    write.require_precondition()?;
-    let mut record: RecordInteraction = decode::json(&write.json)?;
-    guest.name(&mut record.guest_id, &mut record.namespace)?;
+    let record =
+        guest.command(&write, |record: &mut RecordInteraction| (&mut record.guest_id, &mut record.namespace))?;
     write.execute(Command::Interactions(Kind::Record(record)), StatusCode::CREATED).await
 }
