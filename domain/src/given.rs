@@ -3,23 +3,41 @@
 use chrono::{DateTime, Utc};
 use proto::{Command, Event};
 
-use crate::{Context, Rejection, State};
+use crate::{Context, Other, Rejection, State};
 
 /// The instant every spec takes place at.
 pub(crate) const NOW: DateTime<Utc> = DateTime::from_timestamp_nanos(1_795_212_000_000_000_000);
 
-pub(crate) struct Given(State);
+/// Of another guest, where a spec has one.
+pub(crate) const OTHER_ID: &str = "prf_00000000000000000000000000000002";
+pub(crate) const MERGE_ID: &str = "mrg_1";
+
+pub(crate) struct Given {
+    state: State,
+    other: Option<State>,
+}
 
 pub(crate) struct When(Result<Vec<Event>, Rejection>);
 
 pub(crate) fn given(events: impl IntoIterator<Item = Event>) -> Given {
-    Given(events.into_iter().fold(State::default(), |state, event| state.evolve(&event)))
+    Given { state: after(events), other: None }
+}
+
+fn after(events: impl IntoIterator<Item = Event>) -> State {
+    events.into_iter().fold(State::default(), |state, event| state.evolve(&event))
 }
 
 impl Given {
+    /// With another guest beside, of whom this happened.
+    pub(crate) fn beside(self, events: impl IntoIterator<Item = Event>) -> Self {
+        Self { other: Some(after(events)), ..self }
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "a spec reads as a sentence")]
     pub(crate) fn when(self, command: Command) -> When {
-        When(self.0.decide(&command, &Context { now: NOW, received_at: NOW }))
+        let other = self.other.as_ref().map(|state| Other { id: OTHER_ID, state, merge_id: MERGE_ID });
+        let context = Context { other: other.as_ref(), ..Context::new(NOW, NOW) };
+        When(self.state.decide(&command, &context))
     }
 }
 

@@ -1,7 +1,14 @@
 //! A person the tenant knows.
 
 #[cfg(test)]
+mod identity_specs;
+#[cfg(test)]
 mod specs;
+
+mod identifiers;
+mod identify;
+mod known;
+mod merges;
 
 use proto::guest::command::Kind as Command;
 use proto::guest::event::Kind as Event;
@@ -9,10 +16,18 @@ use proto::guest::{
     DeactivateGuest, GuestActivated, GuestDeactivated, GuestRegistered, GuestUpdated, Identifier, RegisterGuest,
     ReplaceGuest, UpdateGuest,
 };
+use proto::identifier;
 use serde::{Deserialize, Serialize};
 
+use crate::Other;
 use crate::values::attributes::Attributes;
-use crate::values::{identifier, json, text};
+use crate::values::{self, json, text};
+use identifiers::{Conflicts, Identifiers, held};
+use known::Known;
+use merges::Merge;
+
+pub use identify::Named;
+pub use merges::{AbsorbedInto, MOST_MEMBERS, others_part};
 
 const MAX_REASON_BYTES: usize = 255;
 
@@ -24,9 +39,13 @@ pub struct Guest {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Registration {
-    /// The text of one JSON object, empty when there are none.
-    attributes: String,
+    identifiers: Identifiers,
+    attributes: Known,
     is_active: bool,
+    /// Of others into this guest.
+    merges: Vec<Merge>,
+    absorbed_into: Option<AbsorbedInto>,
+    conflicts: Conflicts,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +54,20 @@ pub enum Rejection {
     NotFound,
     #[error("the guest is registered with other attributes")]
     RegisteredOtherwise,
+    #[error("another guest is known by this identifier: unlink it there, or merge the two")]
+    IdentifierTaken,
+    #[error("the guest has as many identifiers of this kind as a guest may have")]
+    TooManyIdentifiers,
+    #[error("a guest cannot be merged with itself")]
+    MergedWithItself,
+    #[error("one of the two was merged meanwhile: read it again")]
+    MergedAlready,
+    #[error("at most {MOST_MEMBERS} guests are read as one")]
+    TooManyMembers,
+    #[error("no such merge, or it was undone")]
+    MergeNotFound,
+    #[error("the guest was merged into another one since: undo that merge first")]
+    MergedFurther,
 }
 
 impl Guest {
@@ -42,28 +75,25 @@ impl Guest {
         self.registration.is_some()
     }
 
+    /// Whether callers know the guest by this identifier.
+    pub fn is_known_as(&self, identifier: &identifier::Identifier) -> bool {
+        self.registration.as_ref().is_some_and(|known| known.identifiers.has(&held(identifier)))
+    }
+
+    /// What is known of the guest, those merged into it included: the text of one JSON object, empty when there is none.
+    pub fn attributes(&self) -> &str {
+        self.registration.as_ref().map_or("", |known| known.attributes.text())
+    }
+
     pub(crate) fn bytes(&self) -> usize {
-        self.registration.as_ref().map_or(0, |registration| registration.attributes.len())
+        self.registration.as_ref().map_or(0, Registration::bytes)
     }
 
     pub(crate) fn evolve(&mut self, event: &Event) {
-        match event {
-            Event::GuestRegistered(GuestRegistered { attributes, .. }) => {
-                self.registration = Some(Registration { attributes: attributes.clone(), is_active: true });
-            }
-            Event::GuestUpdated(GuestUpdated { attributes, .. }) => {
-                self.change(|registration| registration.attributes.clone_from(attributes));
-            }
-            Event::GuestActivated(_) => self.change(|registration| registration.is_active = true),
-            Event::GuestDeactivated(_) => self.change(|registration| registration.is_active = false),
-            // No command merges guests yet, so no decision needs to remember that some were.
-            Event::GuestMerged(_) | Event::GuestAbsorbed(_) => {}
-        }
-    }
-
-    fn change(&mut self, change: impl FnOnce(&mut Registration)) {
-        if let Some(registration) = &mut self.registration {
-            change(registration);
+        if let Event::GuestRegistered(registered) = event {
+            self.registration = Some(Registration::new(registered));
+        } else if let Some(known) = &mut self.registration {
+            known.evolve(event);
         }
     }
 
@@ -72,13 +102,67 @@ impl Guest {
     }
 }
 
-pub(crate) fn decide(guest: &Guest, command: &Command) -> Result<Vec<Event>, crate::Rejection> {
+impl Registration {
+    fn new(registered: &GuestRegistered) -> Self {
+        let mut identifiers = Identifiers::default();
+        registered.identifiers.iter().for_each(|identifier| identifiers.link(identifier));
+        let attributes = Known::new(registered.attributes.clone());
+        let (merges, conflicts) = (Vec::new(), Conflicts::default());
+        Self { identifiers, attributes, is_active: true, merges, absorbed_into: None, conflicts }
+    }
+
+    fn evolve(&mut self, event: &Event) {
+        match event {
+            Event::GuestRegistered(_) => {}
+            Event::GuestUpdated(updated) => self.attributes.change(&updated.attributes),
+            Event::GuestActivated(_) => self.is_active = true,
+            Event::GuestDeactivated(_) => self.is_active = false,
+            Event::IdentifierLinked(linked) => linked.identifier.iter().for_each(|known| self.identifiers.link(known)),
+            Event::IdentifierUnlinked(unlinked) => {
+                unlinked.identifier.iter().for_each(|known| self.identifiers.unlink(known));
+            }
+            Event::IdentityConflictDetected(conflict) => self.conflicts.note(conflict),
+            Event::GuestMerged(merged) => {
+                let known = self.attributes.text();
+                // A merge that does not say leaves what was known.
+                let together = if merged.attributes.is_empty() { known.to_owned() } else { merged.attributes.clone() };
+                self.attributes.merge(&merged.merge_id, &merged.offered, &merged.preferred, &together);
+                self.merges.push(Merge::of(merged));
+            }
+            Event::GuestUnmerged(unmerged) => {
+                self.attributes.unmerge(&unmerged.merge_id, &unmerged.attributes);
+                self.merges.retain(|merge| merge.merge_id != unmerged.merge_id);
+            }
+            Event::GuestAbsorbed(absorbed) => {
+                let (survivor_id, merge_id) = (absorbed.survivor_id.clone(), absorbed.merge_id.clone());
+                self.absorbed_into = Some(AbsorbedInto { survivor_id, merge_id });
+            }
+            Event::GuestRestored(_) => self.absorbed_into = None,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let merges = self.merges.iter().map(Merge::bytes).sum::<usize>();
+        self.identifiers.bytes() + self.attributes.bytes() + merges
+    }
+}
+
+pub(crate) fn decide(
+    guest: &Guest,
+    command: &Command,
+    other: Option<&Other<'_>>,
+) -> Result<Vec<Event>, crate::Rejection> {
     match command {
         Command::Register(command) => register(guest, command),
         Command::Update(command) => update(guest.registration()?, command),
         Command::Replace(command) => replace(guest.registration()?, command),
         Command::Activate(_) => Ok(activate(guest.registration()?)),
         Command::Deactivate(command) => deactivate(guest.registration()?, command),
+        Command::Link(command) => identifiers::link(guest.registration()?, command),
+        Command::Unlink(command) => identifiers::unlink(guest.registration()?, command),
+        Command::Identify(command) => identify::identify(guest, command, other),
+        Command::Merge(command) => merges::merge(guest.registration()?, command, other),
+        Command::Unmerge(command) => merges::unmerge(guest.registration()?, command),
     }
 }
 
@@ -87,7 +171,7 @@ fn register(guest: &Guest, command: &RegisterGuest) -> Result<Vec<Event>, crate:
     let attributes = json::object("attributes", &command.attributes)?;
     match &guest.registration {
         None => Ok(vec![Event::GuestRegistered(GuestRegistered { identifiers, attributes })]),
-        Some(known) if attributes.is_empty() || attributes == known.attributes => Ok(Vec::new()),
+        Some(known) if attributes.is_empty() || attributes == known.attributes.text() => Ok(Vec::new()),
         Some(_) => Err(Rejection::RegisteredOtherwise.into()),
     }
 }
@@ -96,12 +180,11 @@ fn identifiers(command: &RegisterGuest) -> Result<Vec<Identifier>, crate::Reject
     if command.identifier.is_empty() {
         return Ok(Vec::new());
     }
-    let known = identifier::parse("identifier", &command.namespace, &command.identifier)?;
-    Ok(vec![Identifier { namespace: known.namespace().to_owned(), value: known.value().to_owned() }])
+    Ok(vec![held(&values::identifier::parse("identifier", &command.namespace, &command.identifier)?)])
 }
 
 fn update(known: &Registration, command: &UpdateGuest) -> Result<Vec<Event>, crate::Rejection> {
-    let before = Attributes::parse("attributes", &known.attributes)?;
+    let before = known.attributes.attributes()?;
     let mut after = before.clone();
     after.merge("attributes", &command.attributes)?;
     command.unset.iter().for_each(|name| after.unset(name));
@@ -110,7 +193,7 @@ fn update(known: &Registration, command: &UpdateGuest) -> Result<Vec<Event>, cra
 }
 
 fn replace(known: &Registration, command: &ReplaceGuest) -> Result<Vec<Event>, crate::Rejection> {
-    let before = Attributes::parse("attributes", &known.attributes)?;
+    let before = known.attributes.attributes()?;
     updated(&before, &Attributes::parse("attributes", &command.attributes)?)
 }
 

@@ -31,13 +31,13 @@ impl Interactions {
     }
 }
 
-pub(crate) fn decide(state: &State, command: &Command, context: &Context) -> Result<Vec<Event>, Rejection> {
+pub(crate) fn decide(state: &State, command: &Command, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     match command {
         Command::Record(command) => record(state, command, context),
     }
 }
 
-fn record(state: &State, command: &RecordInteraction, context: &Context) -> Result<Vec<Event>, Rejection> {
+fn record(state: &State, command: &RecordInteraction, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
     if !state.guest.is_registered() {
         return Err(guest::Rejection::NotFound.into());
     }

@@ -19,9 +19,28 @@ pub use state::State;
 
 /// What a decision needs to know besides the state.
 #[derive(Clone, Copy, Debug)]
-pub struct Context {
+pub struct Context<'a> {
     /// When the decision is taken.
     pub now: DateTime<Utc>,
     /// When the command came, which may have waited since.
     pub received_at: DateTime<Utc>,
+    /// Whom the command is about besides.
+    pub other: Option<&'a Other<'a>>,
+}
+
+impl Context<'_> {
+    /// Of a command that is about one owner.
+    pub fn new(now: DateTime<Utc>, received_at: DateTime<Utc>) -> Self {
+        Self { now, received_at, other: None }
+    }
+}
+
+/// Another guest than the one that is decided about, in whose own subject the decision will be told, too.
+#[derive(Clone, Copy, Debug)]
+pub struct Other<'a> {
+    /// Our id of the guest.
+    pub id: &'a str,
+    pub state: &'a State,
+    /// What a merge of the two is to go by.
+    pub merge_id: &'a str,
 }

@@ -33,6 +33,13 @@ impl Rejection {
             Self::Invalid(invalid) => invalid.code,
             Self::Guest(guest::Rejection::NotFound) => "guest_not_found",
             Self::Guest(guest::Rejection::RegisteredOtherwise) => "guest_conflict",
+            Self::Guest(guest::Rejection::IdentifierTaken) => "identifier_taken",
+            Self::Guest(guest::Rejection::TooManyIdentifiers) => "too_many_identifiers",
+            Self::Guest(guest::Rejection::MergedWithItself) => "merged_with_itself",
+            Self::Guest(guest::Rejection::MergedAlready) => "merged_already",
+            Self::Guest(guest::Rejection::TooManyMembers) => "too_many_members",
+            Self::Guest(guest::Rejection::MergeNotFound) => "merge_not_found",
+            Self::Guest(guest::Rejection::MergedFurther) => "merged_further",
             Self::Tenant(tenant::Rejection::NotProvisioned) => "tenant_unknown",
             Self::Tenant(tenant::Rejection::ProvisionedOtherwise) => "tenant_conflict",
             Self::Tenant(tenant::Rejection::Suspended) => "tenant_suspended",
@@ -42,8 +49,17 @@ impl Rejection {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Invalid(_) => Kind::Invalid,
-            Self::Guest(guest::Rejection::NotFound) | Self::Tenant(tenant::Rejection::NotProvisioned) => Kind::NotFound,
-            Self::Guest(guest::Rejection::RegisteredOtherwise)
+            Self::Guest(guest::Rejection::NotFound | guest::Rejection::MergeNotFound)
+            | Self::Tenant(tenant::Rejection::NotProvisioned) => Kind::NotFound,
+            Self::Guest(
+                guest::Rejection::RegisteredOtherwise
+                | guest::Rejection::IdentifierTaken
+                | guest::Rejection::TooManyIdentifiers
+                | guest::Rejection::MergedWithItself
+                | guest::Rejection::MergedAlready
+                | guest::Rejection::TooManyMembers
+                | guest::Rejection::MergedFurther,
+            )
             | Self::Tenant(tenant::Rejection::ProvisionedOtherwise) => Kind::Conflict,
             Self::Tenant(tenant::Rejection::Suspended) => Kind::Forbidden,
         }

@@ -18,10 +18,10 @@ pub struct State {
 
 impl State {
     /// What the command leads to: events, none when it changes nothing, or a rejection.
-    pub fn decide(&self, command: &Command, context: &Context) -> Result<Vec<Event>, Rejection> {
+    pub fn decide(&self, command: &Command, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
         match command {
             Command::Tenant(command) => Ok(wrap(tenant::decide(&self.tenant, command)?, Event::Tenant)),
-            Command::Guest(command) => Ok(wrap(guest::decide(&self.guest, command)?, Event::Guest)),
+            Command::Guest(command) => Ok(wrap(guest::decide(&self.guest, command, context.other)?, Event::Guest)),
             Command::Interactions(command) => {
                 Ok(wrap(interactions::decide(self, command, context)?, Event::Interactions))
             }
@@ -53,13 +53,18 @@ fn wrap<E>(events: Vec<E>, facet: fn(E) -> Event) -> Vec<Event> {
 mod properties {
     use proptest::prelude::*;
     use proto::guest::command::Kind as GuestCommand;
-    use proto::guest::{ActivateGuest, DeactivateGuest, RegisterGuest, ReplaceGuest, UpdateGuest};
+    use proto::guest::event::Kind as GuestEvent;
+    use proto::guest::{
+        ActivateGuest, DeactivateGuest, IdentifyGuest, LinkIdentifier, MergeGuests, RegisterGuest, ReplaceGuest,
+        UnlinkIdentifier, UnmergeGuests, UpdateGuest,
+    };
     use proto::interactions::RecordInteraction;
     use proto::tenant::command::Kind as TenantCommand;
     use proto::tenant::{ConfigureTenant, ProvisionTenant, ResumeTenant, SuspendTenant};
 
     use super::*;
-    use crate::given::NOW;
+    use crate::Other;
+    use crate::given::{NOW, OTHER_ID};
 
     fn any_command() -> impl Strategy<Value = Command> {
         let text = || prop_oneof!["[a-z_.]{0,12}", ".{0,40}", Just(String::new()), Just("{\"a\":1.50}".to_owned())];
@@ -90,12 +95,48 @@ mod properties {
         let configure = (0_u32..3)
             .prop_map(|requests_per_s| Command::Tenant(TenantCommand::Configure(ConfigureTenant { requests_per_s })));
         let guests = prop_oneof![register, update, replace, deactivate, activate];
-        prop_oneof![3 => guests, 1 => record, 1 => prop_oneof![provision, suspend, resume, configure]]
+        prop_oneof![3 => guests, 3 => any_identity_command(), 1 => record, 1 => prop_oneof![provision, suspend, resume, configure]]
+    }
+
+    fn any_identity_command() -> impl Strategy<Value = Command> {
+        let id = || prop_oneof!["[ab]", Just(String::new())];
+        let kind = || prop_oneof![Just("email"), Just("anonymous_id"), Just("")].prop_map(str::to_owned);
+        let link = (id(), kind()).prop_map(|(identifier, identifier_namespace)| {
+            let link = LinkIdentifier { identifier, identifier_namespace, ..LinkIdentifier::default() };
+            Command::Guest(GuestCommand::Link(link))
+        });
+        let unlink = (id(), kind()).prop_map(|(identifier, identifier_namespace)| {
+            let unlink = UnlinkIdentifier { identifier, identifier_namespace, ..UnlinkIdentifier::default() };
+            Command::Guest(GuestCommand::Unlink(unlink))
+        });
+        let identify = (id(), id(), "\\{\"[ab]\":[1-9]\\}").prop_map(|(user_id, anonymous_id, attributes)| {
+            let identify = IdentifyGuest { user_id, anonymous_id, attributes, ..IdentifyGuest::default() };
+            Command::Guest(GuestCommand::Identify(identify))
+        });
+        let merge = prop::collection::vec("[ab]", 0..2).prop_map(|prefer_absorbed| {
+            Command::Guest(GuestCommand::Merge(MergeGuests { prefer_absorbed, ..MergeGuests::default() }))
+        });
+        let unmerge = (0..20_usize).prop_map(|number| {
+            let merge_id = format!("mrg_{number}");
+            Command::Guest(GuestCommand::Unmerge(UnmergeGuests { merge_id, ..UnmergeGuests::default() }))
+        });
+        prop_oneof![link, unlink, identify, merge, unmerge]
+    }
+
+    /// Somebody anonymous of whom this much is known.
+    fn another(number: usize) -> State {
+        let attributes = format!(r#"{{"a":{number},"c":{number}}}"#);
+        let register = RegisterGuest { attributes, ..RegisterGuest::default() };
+        let registered =
+            State::default().decide(&Command::Guest(GuestCommand::Register(register)), &Context::new(NOW, NOW));
+        registered.expect("fits").iter().fold(State::default(), State::evolve)
     }
 
     fn run(commands: &[Command]) -> (State, Vec<Event>) {
-        let context = Context { now: NOW, received_at: NOW };
-        commands.iter().fold((State::default(), Vec::new()), |(state, mut history), command| {
+        commands.iter().enumerate().fold((State::default(), Vec::new()), |(state, mut history), (number, command)| {
+            let (other, merge_id) = (another(number), format!("mrg_{number}"));
+            let other = (number % 2 == 0).then_some(Other { id: OTHER_ID, state: &other, merge_id: &merge_id });
+            let context = Context { other: other.as_ref(), ..Context::new(NOW, NOW) };
             let events = state.decide(command, &context).unwrap_or_default();
             let state = events.iter().fold(state, State::evolve);
             history.extend(events);
@@ -109,6 +150,45 @@ mod properties {
             let (state, history) = run(&commands);
             let replayed = history.iter().fold(State::default(), State::evolve);
             prop_assert_eq!(state, replayed);
+        }
+
+        #[test]
+        fn what_events_say_of_a_guest_is_what_is_known_of_it(commands in prop::collection::vec(any_command(), 0..20)) {
+            let (state, history) = run(&commands);
+            let said = history.iter().fold(String::new(), |said, event| match event {
+                Event::Guest(GuestEvent::GuestRegistered(registered)) => registered.attributes.clone(),
+                Event::Guest(GuestEvent::GuestUpdated(updated)) => updated.attributes.clone(),
+                Event::Guest(GuestEvent::GuestUnmerged(unmerged)) => unmerged.attributes.clone(),
+                Event::Guest(GuestEvent::GuestMerged(merged)) if !merged.attributes.is_empty() => merged.attributes.clone(),
+                _ => said,
+            });
+            prop_assert_eq!(state.guest.attributes(), said);
+        }
+
+        #[test]
+        fn a_guest_whose_merges_are_all_undone_is_what_it_was(merges in prop::collection::vec(0_usize..9, 1..6), turn in 0_usize..5) {
+            let register = RegisterGuest { attributes: r#"{"a":0.50,"b":1}"#.to_owned(), ..RegisterGuest::default() };
+            let before = State::default().decide(&Command::Guest(GuestCommand::Register(register)), &Context::new(NOW, NOW));
+            let before = before.expect("fits").iter().fold(State::default(), State::evolve);
+            let mut state = before.clone();
+            let mut ids = Vec::new();
+            for (place, number) in merges.iter().enumerate() {
+                let (other, merge_id) = (another(*number), format!("mrg_{place}"));
+                let other = Other { id: OTHER_ID, state: &other, merge_id: &merge_id };
+                let prefer_absorbed = if number % 2 == 0 { vec!["a".to_owned()] } else { Vec::new() };
+                let merge = Command::Guest(GuestCommand::Merge(MergeGuests { prefer_absorbed, ..MergeGuests::default() }));
+                let merged = state.decide(&merge, &Context { other: Some(&other), ..Context::new(NOW, NOW) });
+                state = merged.expect("merges").iter().fold(state, State::evolve);
+                ids.push(merge_id);
+            }
+            let turn = turn % ids.len();
+            ids.rotate_left(turn);
+            for merge_id in ids {
+                let unmerge = Command::Guest(GuestCommand::Unmerge(UnmergeGuests { merge_id, ..UnmergeGuests::default() }));
+                let unmerged = state.decide(&unmerge, &Context::new(NOW, NOW));
+                state = unmerged.expect("unmerges").iter().fold(state, State::evolve);
+            }
+            prop_assert_eq!(state, before);
         }
 
         #[test]

@@ -27,6 +27,33 @@ impl Attributes {
         given(field, text).map(Self)
     }
 
+    /// Of a text that an event holds: what a decision let in is an object, and what is none has no members.
+    pub(crate) fn stored(text: &str) -> Self {
+        Self(members(text).unwrap_or_default())
+    }
+
+    /// The text for a state, which has no limit of its own.
+    pub(crate) fn stored_text(&self) -> String {
+        if self.0.is_empty() { String::new() } else { text(&self.0) }
+    }
+
+    /// Takes in what another one has: members it lacks itself, and those preferred.
+    pub(crate) fn take_in(&mut self, other: &Self, preferred: &[String]) {
+        for (name, value) in &other.0 {
+            if preferred.contains(name) || !self.0.contains_key(name) {
+                self.0.insert(name.clone(), value.clone());
+            }
+        }
+    }
+
+    /// Makes a member as it is in another one, where it may not be.
+    pub(crate) fn put(&mut self, name: &str, other: &Self) {
+        match other.0.get(name) {
+            Some(value) => drop(self.0.insert(name.to_owned(), value.clone())),
+            None => self.unset(name),
+        }
+    }
+
     /// Merges a patch in (RFC 7396): a member replaces the one of its name, `null` takes it away, objects are merged.
     pub(crate) fn merge(&mut self, field: &'static str, patch: &str) -> Result<(), Invalid> {
         merge(&mut self.0, given(field, patch)?);
@@ -58,11 +85,15 @@ impl Attributes {
     /// The names of the members that are not the same in `after`, in order. Whoever may not know what is known of a guest is told them:
     /// one that is no plain word might be about a person, and is told as `other`.
     pub(crate) fn changed(&self, after: &Self) -> Vec<String> {
+        let names: BTreeSet<String> = self.differing(after).iter().map(|name| told(name).to_owned()).collect();
+        names.into_iter().collect()
+    }
+
+    /// The names of the members that are not the same in `after`, as they are.
+    pub(crate) fn differing(&self, after: &Self) -> BTreeSet<String> {
         let value = |members: &Members, name: &str| members.get(name).map(|value| value.get().to_owned());
         let differs = |name: &&String| value(&self.0, name) != value(&after.0, name);
-        let names: BTreeSet<&str> =
-            self.0.keys().chain(after.0.keys()).filter(differs).map(|name| told(name)).collect();
-        names.into_iter().map(str::to_owned).collect()
+        self.0.keys().chain(after.0.keys()).filter(differs).cloned().collect()
     }
 }
 

@@ -1,0 +1,147 @@
+//! Whoever was anonymous turns out to be a user: registered, made known by one more identifier, or merged.
+
+use proto::guest::event::Kind as Event;
+use proto::guest::{GuestRegistered, GuestUpdated, Identifier, IdentifyGuest, IdentityConflictDetected};
+use proto::identifier;
+
+use super::identifiers::{held, linked};
+use super::merges::{Cause, united};
+use super::{Guest, Registration, Rejection};
+use crate::values::{self, attributes::Attributes};
+use crate::{Other, Rejection as Refusal};
+
+const ANONYMOUS_ID: &str = "anonymous_id";
+const FIELD: &str = "attributes";
+const BOTH_IDENTIFIED: &str = "both_identified";
+const TOO_MANY_IDENTIFIERS: &str = "too_many_identifiers";
+const TOO_MANY_MEMBERS: &str = "too_many_members";
+
+/// Whom an identification speaks of, by identifiers in their normal form.
+pub struct Named {
+    pub user: identifier::Identifier,
+    /// `None` when it is the same one, which says nothing of anybody else.
+    pub anonymous: Option<identifier::Identifier>,
+}
+
+impl Named {
+    pub fn by(command: &IdentifyGuest) -> Result<Self, Refusal> {
+        let user = values::identifier::parse("user_id", &command.namespace, &command.user_id)?;
+        if command.anonymous_id.is_empty() {
+            return Ok(Self { user, anonymous: None });
+        }
+        let given = command.anonymous_namespace.as_str();
+        let namespace = if given.is_empty() { ANONYMOUS_ID } else { given };
+        let anonymous = values::identifier::parse("anonymous_id", namespace, &command.anonymous_id)?;
+        Ok(Self { anonymous: Some(anonymous).filter(|anonymous| *anonymous != user), user })
+    }
+}
+
+impl Guest {
+    /// Whether this guest may turn out to be a user: one that has another identifier of that kind is another user.
+    pub fn may_be(&self, user: &identifier::Identifier) -> bool {
+        self.registration.as_ref().is_some_and(|known| known.identifiers.has_none(user.namespace()))
+    }
+}
+
+/// Decides about the user, or about the anonymous guest that becomes one. `other` is whoever else has the anonymous identifier.
+pub(super) fn identify(
+    guest: &Guest,
+    command: &IdentifyGuest,
+    other: Option<&Other<'_>>,
+) -> Result<Vec<Event>, Refusal> {
+    let named = Named::by(command)?;
+    let (user, anonymous) = (held(&named.user), named.anonymous.as_ref().map(held));
+    let Some(known) = &guest.registration else { return register(command, user, anonymous, other) };
+    let mut found = Found { known: known.clone(), events: Vec::new() };
+    found.attach(user);
+    match (anonymous, other) {
+        (Some(anonymous), Some(other)) => found.take_in(&anonymous, other)?,
+        (Some(anonymous), None) => found.attach(anonymous),
+        (None, _) => {}
+    }
+    found.update(&command.attributes)
+}
+
+/// Whoever logs in where somebody else was logged in is somebody else, and known by the user's identifier alone.
+fn register(
+    command: &IdentifyGuest,
+    user: Identifier,
+    anonymous: Option<Identifier>,
+    other: Option<&Other<'_>>,
+) -> Result<Vec<Event>, Refusal> {
+    let mut attributes = Attributes::parse(FIELD, "")?;
+    attributes.merge(FIELD, &command.attributes)?;
+    let attributes = attributes.text(FIELD)?;
+    let conflict = anonymous.as_ref().zip(other).map(|(anonymous, other)| {
+        Event::IdentityConflictDetected(conflict(other.id, &anonymous.namespace, BOTH_IDENTIFIED))
+    });
+    let own = anonymous.filter(|_| other.is_none());
+    let identifiers = [Some(user), own].into_iter().flatten().collect();
+    let registered = Event::GuestRegistered(GuestRegistered { identifiers, attributes });
+    Ok([Some(registered), conflict].into_iter().flatten().collect())
+}
+
+/// A guest that is known, and what is decided about it step by step.
+struct Found {
+    known: Registration,
+    events: Vec<Event>,
+}
+
+impl Found {
+    fn decide(&mut self, event: Event) {
+        self.known.evolve(&event);
+        self.events.push(event);
+    }
+
+    /// Links an identifier, or says that there is no room for it.
+    fn attach(&mut self, identifier: Identifier) {
+        if self.known.identifiers.has(&identifier) {
+            return;
+        }
+        if self.known.identifiers.take(&identifier.namespace) {
+            self.decide(linked(identifier));
+        } else {
+            self.conflict("", &identifier.namespace, TOO_MANY_IDENTIFIERS);
+        }
+    }
+
+    /// Merges whoever was anonymous until now. Two who are both identified are never made one because a machine was shared.
+    fn take_in(&mut self, anonymous: &Identifier, other: &Other<'_>) -> Result<(), Refusal> {
+        if other.state.guest.registration()?.identifiers.are_a_persons() {
+            self.conflict(other.id, &anonymous.namespace, BOTH_IDENTIFIED);
+            return Ok(());
+        }
+        match united(&self.known, other, &[], Cause::Identify) {
+            Ok(merged) => self.decide(Event::GuestMerged(merged)),
+            Err(Refusal::Guest(Rejection::TooManyMembers)) => {
+                self.conflict(other.id, &anonymous.namespace, TOO_MANY_MEMBERS);
+            }
+            Err(refusal) => return Err(refusal),
+        }
+        Ok(())
+    }
+
+    /// Says it once, however often the two meet.
+    fn conflict(&mut self, other_id: &str, namespace: &str, reason: &str) {
+        let conflict = conflict(other_id, namespace, reason);
+        if !self.known.conflicts.has(&conflict) {
+            self.decide(Event::IdentityConflictDetected(conflict));
+        }
+    }
+
+    fn update(mut self, patch: &str) -> Result<Vec<Event>, Refusal> {
+        let before = self.known.attributes.attributes()?;
+        let mut after = before.clone();
+        after.merge(FIELD, patch)?;
+        let changed = before.changed(&after);
+        if !changed.is_empty() {
+            self.decide(Event::GuestUpdated(GuestUpdated { attributes: after.text(FIELD)?, changed }));
+        }
+        Ok(self.events)
+    }
+}
+
+fn conflict(other_id: &str, namespace: &str, reason: &str) -> IdentityConflictDetected {
+    let [other_id, namespace, reason] = [other_id, namespace, reason].map(str::to_owned);
+    IdentityConflictDetected { other_id, namespace, reason }
+}

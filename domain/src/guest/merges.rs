@@ -1,0 +1,163 @@
+//! Guests who turn out to be one, and those who do not after all. Nothing is rewritten: each guest keeps its own events.
+
+use proto::guest::event::Kind as Event;
+use proto::guest::{GuestAbsorbed, GuestMerged, GuestRestored, GuestUnmerged, MergeGuests, UnmergeGuests};
+use serde::{Deserialize, Serialize};
+
+use super::{Guest, MAX_REASON_BYTES, Registration, Rejection};
+use crate::Other;
+use crate::values::text;
+
+/// Guests that are read as one at most; with it a chain of merges is no longer, either.
+pub const MOST_MEMBERS: u32 = 100;
+
+const FIELD: &str = "attributes";
+
+/// One that was not undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Merge {
+    pub(super) merge_id: String,
+    pub(super) absorbed_ids: Vec<String>,
+    members: u32,
+}
+
+impl Merge {
+    pub(super) fn of(merged: &GuestMerged) -> Self {
+        let GuestMerged { merge_id, absorbed_ids, members, .. } = merged.clone();
+        Self { merge_id, absorbed_ids, members }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.absorbed_ids.iter().map(String::len).sum::<usize>()
+    }
+}
+
+/// Whose part a guest is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbsorbedInto {
+    pub survivor_id: String,
+    pub merge_id: String,
+}
+
+/// How a merge came about, in the words of its event.
+#[derive(Clone, Copy)]
+pub(super) enum Cause {
+    Merge,
+    Identify,
+}
+
+/// Merges the other guest into this one.
+pub(super) fn merge(
+    known: &Registration,
+    command: &MergeGuests,
+    other: Option<&Other<'_>>,
+) -> Result<Vec<Event>, crate::Rejection> {
+    let reason = text::line("reason", &command.reason, MAX_REASON_BYTES)?;
+    let other = other.ok_or(Rejection::NotFound)?;
+    let merged = united(known, other, &command.prefer_absorbed, Cause::Merge)?;
+    Ok(vec![Event::GuestMerged(GuestMerged { reason, ..merged })])
+}
+
+/// What the survivor says of a merge.
+pub(super) fn united(
+    known: &Registration,
+    other: &Other<'_>,
+    preferred: &[String],
+    cause: Cause,
+) -> Result<GuestMerged, crate::Rejection> {
+    let absorbed = other.state.guest.registration()?;
+    if known.absorbed_into.is_some() || absorbed.absorbed_into.is_some() {
+        return Err(Rejection::MergedAlready.into());
+    }
+    let members = absorbed.members();
+    if known.members() + members > MOST_MEMBERS {
+        return Err(Rejection::TooManyMembers.into());
+    }
+    let offered = absorbed.attributes.text();
+    let (before, after) = (known.attributes.attributes()?, known.attributes.with(offered, preferred)?);
+    Ok(GuestMerged {
+        absorbed_ids: vec![other.id.to_owned()],
+        merge_id: other.merge_id.to_owned(),
+        attributes: after.text(FIELD)?,
+        offered: offered.to_owned(),
+        preferred: preferred.to_vec(),
+        changed: before.changed(&after),
+        members,
+        cause: match cause {
+            Cause::Merge => "merge".to_owned(),
+            Cause::Identify => "identify".to_owned(),
+        },
+        reason: String::new(),
+    })
+}
+
+/// Undoes a merge in which this guest is the survivor.
+pub(super) fn unmerge(known: &Registration, command: &UnmergeGuests) -> Result<Vec<Event>, crate::Rejection> {
+    let reason = text::line("reason", &command.reason, MAX_REASON_BYTES)?;
+    let merge = known.merges.iter().find(|merge| merge.merge_id == command.merge_id);
+    let merge = merge.ok_or(Rejection::MergeNotFound)?;
+    if known.absorbed_into.is_some() {
+        return Err(Rejection::MergedFurther.into());
+    }
+    let (before, after) = (known.attributes.attributes()?, known.attributes.without(&merge.merge_id)?);
+    Ok(vec![Event::GuestUnmerged(GuestUnmerged {
+        restored_ids: merge.absorbed_ids.clone(),
+        merge_id: merge.merge_id.clone(),
+        attributes: after.text(FIELD)?,
+        changed: before.changed(&after),
+        reason,
+    })])
+}
+
+/// What the others say of it, each by its id, in the same atomic batch.
+pub fn others_part(survivor_id: &str, event: &Event) -> Vec<(String, Event)> {
+    let survivor_id = survivor_id.to_owned();
+    match event {
+        Event::GuestMerged(merged) => {
+            let absorbed = GuestAbsorbed { survivor_id, merge_id: merged.merge_id.clone() };
+            let part = |id: &String| (id.clone(), Event::GuestAbsorbed(absorbed.clone()));
+            merged.absorbed_ids.iter().map(part).collect()
+        }
+        Event::GuestUnmerged(unmerged) => {
+            let restored = GuestRestored { survivor_id, merge_id: unmerged.merge_id.clone() };
+            let part = |id: &String| (id.clone(), Event::GuestRestored(restored.clone()));
+            unmerged.restored_ids.iter().map(part).collect()
+        }
+        Event::GuestRegistered(_)
+        | Event::GuestAbsorbed(_)
+        | Event::GuestRestored(_)
+        | Event::GuestUpdated(_)
+        | Event::GuestActivated(_)
+        | Event::GuestDeactivated(_)
+        | Event::IdentifierLinked(_)
+        | Event::IdentifierUnlinked(_)
+        | Event::IdentityConflictDetected(_) => Vec::new(),
+    }
+}
+
+impl Registration {
+    /// How many guests are read as this one, itself among them.
+    fn members(&self) -> u32 {
+        // A merge that does not say stands for those it names.
+        let of = |merge: &Merge| merge.members.max(u32::try_from(merge.absorbed_ids.len()).unwrap_or(u32::MAX));
+        self.merges.iter().map(of).fold(1, u32::saturating_add)
+    }
+}
+
+impl Guest {
+    /// Whose part this guest is, when it is one's.
+    pub fn absorbed_into(&self) -> Option<&AbsorbedInto> {
+        self.registration.as_ref()?.absorbed_into.as_ref()
+    }
+
+    /// Those this guest absorbed itself.
+    pub fn absorbed_ids(&self) -> impl Iterator<Item = &str> {
+        let merges = self.registration.iter().flat_map(|known| &known.merges);
+        merges.flat_map(|merge| &merge.absorbed_ids).map(String::as_str)
+    }
+
+    /// Whether a merge in which this guest is the survivor goes by this id.
+    pub fn has_merge(&self, merge_id: &str) -> bool {
+        self.registration.iter().flat_map(|known| &known.merges).any(|merge| merge.merge_id == merge_id)
+    }
+}
