@@ -5,7 +5,7 @@ use domain::Context;
 use prost::Message as _;
 use proto::identifier::Identifier;
 use proto::interactions::event::Kind as InteractionsEvent;
-use proto::subject::{LogSubject, Tenant};
+use proto::subject::{LogSubject, Owner, Tenant};
 use proto::{Command, Commit, Event, SealedPart};
 use runtime::clock;
 use vault::audit::Actor;
@@ -15,6 +15,7 @@ use crate::deadline::Deadline;
 use crate::error::Fault;
 use crate::event_store::{Loaded, snapshot};
 use crate::precondition::Precondition;
+use crate::target::{self, Target};
 
 /// A command as a door took it.
 #[derive(Clone, Debug)]
@@ -44,11 +45,42 @@ impl Request {
 }
 
 /// A request whose owner is found.
+#[derive(Clone)]
 pub(crate) struct Resolved<'a> {
     pub(crate) request: &'a Request,
     pub(crate) subject: LogSubject,
     /// The caller's name for the guest, when it was addressed by one.
     pub(crate) addressed_as: Option<Identifier>,
+    /// The guest who was addressed and is part of the owner.
+    pub(crate) by_way_of: Option<Owner>,
+    /// Another one of whom the request speaks, and who is part of the owner already.
+    pub(crate) part: Option<Owner>,
+    /// It was looked whether the request was carried out where the guest was part of another then.
+    pub(crate) is_final: bool,
+}
+
+impl<'a> Resolved<'a> {
+    pub(crate) fn new(request: &'a Request, target: Target) -> Self {
+        let Target { owner, addressed_as, by_way_of, part, others: _, is_final } = target;
+        let subject = LogSubject::new(request.tenant.clone(), owner);
+        Self { request, subject, addressed_as, by_way_of, part, is_final }
+    }
+
+    /// Whether the owner is still the one the request is about: it was found by what was known of it a while ago.
+    pub(crate) fn stands(&self, loaded: &Loaded) -> bool {
+        let guest = &loaded.state.guest;
+        if !guest.is_registered() {
+            return true;
+        }
+        let is_addressed = match &self.by_way_of {
+            Some(part) => guest.has_absorbed(part.as_str()),
+            None => self.addressed_as.as_ref().is_none_or(|known_as| guest.is_known_as(known_as)),
+        };
+        let was_part = guest.former_survivors().next().is_some() && !self.is_final;
+        let is_whole =
+            !target::is_about_the_whole(&self.request.command) || (guest.absorbed_into().is_none() && !was_part);
+        is_addressed && is_whole && self.part.as_ref().is_none_or(|part| guest.has_absorbed(part.as_str()))
+    }
 }
 
 /// Tells a retry of a request from another request under the same id.
@@ -81,7 +113,7 @@ pub(crate) async fn draft(
     loaded: &Loaded,
     keys: Option<&GuestKeys>,
     events: &[Event],
-    context: &Context,
+    context: &Context<'_>,
 ) -> Result<Box<Draft>, Fault> {
     let Resolved { request, subject, .. } = resolved;
     let (facet, _) = request.command.name();
@@ -123,7 +155,7 @@ fn addressed_as(resolved: &Resolved<'_>, keys: Option<&GuestKeys>) -> Result<Opt
     sealed.map(Some).map_err(Fault::unsealable(subject))
 }
 
-fn timestamp(context: &Context) -> prost_types::Timestamp {
+fn timestamp(context: &Context<'_>) -> prost_types::Timestamp {
     let nanos = i32::try_from(context.now.timestamp_subsec_nanos()).unwrap_or_default();
     prost_types::Timestamp { seconds: context.now.timestamp(), nanos }
 }

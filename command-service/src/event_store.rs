@@ -135,10 +135,13 @@ impl EventStore {
 
     /// Appends the commit if `expected` is still the owner's last position.
     pub(crate) async fn append(&self, subject: &LogSubject, expected: u64, commit: &Commit) -> Result<Appended, Fault> {
-        let types: Vec<&str> = commit.events.iter().map(|event| event.r#type.as_str()).collect();
-        let payload = Bytes::from(commit.encode_to_vec());
-        let entry = Entry::new(subject, expected, commit.command_id.clone(), types.join(","), payload);
-        Ok(self.appender.append(entry).await?)
+        Ok(self.appender.append(entry(subject, expected, commit)).await?)
+    }
+
+    /// Appends all of the commits or none, each if `expected` is still its owner's last position.
+    pub(crate) async fn append_together(&self, commits: &[(&LogSubject, u64, &Commit)]) -> Result<Appended, Fault> {
+        let entries = commits.iter().map(|(subject, expected, commit)| entry(subject, *expected, commit)).collect();
+        Ok(self.appender.append_together(entries).await?)
     }
 
     /// Makes this the baseline of the owner's next command.
@@ -182,4 +185,10 @@ impl EventStore {
     fn keyless(&self) -> MutexGuard<'_, HashSet<LogSubject>> {
         self.keyless.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn entry(subject: &LogSubject, expected: u64, commit: &Commit) -> Entry {
+    let types: Vec<&str> = commit.events.iter().map(|event| event.r#type.as_str()).collect();
+    let payload = Bytes::from(commit.encode_to_vec());
+    Entry::new(subject, expected, commit.command_id.clone(), types.join(","), payload)
 }

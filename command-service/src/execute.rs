@@ -1,33 +1,34 @@
 //! What happens to every command: find the owner, load, decide, append; on conflict decide again, a bounded number of times.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod claims;
+mod reply;
+mod settle;
+mod together;
 
-use domain::Context;
+use std::sync::Arc;
+
 use event_log::durability::DurabilityProof;
+use proto::guest::command::Kind as GuestCommand;
 use proto::identifier::Identifier;
-use proto::subject::{LogSubject, Owner, Tenant};
-use proto::{Command, Commit, EventId, Reply};
-use runtime::clock;
+use proto::subject::{LogSubject, Tenant};
+use proto::{Command, Reply};
 use runtime::limits::Limits;
 use runtime::trace;
 use tracing::Instrument as _;
 use vault::Vault;
 
 use crate::acts::Acts;
-use crate::appender::Appended;
-use crate::commit::{self, Draft, Request, Resolved};
+use crate::commit::{Request, Resolved};
 use crate::error::Fault;
-use crate::event_store::{EventStore, Loaded, Original, Reach};
+use crate::event_store::EventStore;
 use crate::spans;
-use crate::target::{self, Target};
+use crate::target::{self, Finder, Target};
 use crate::tenants::Tenants;
 use crate::turn_queue::TurnQueue;
+use settle::Settled;
 
-/// How often a command is decided before its caller hears of the conflict.
-const ATTEMPTS: u32 = 5;
-/// Doubled with each try: somebody else's append is under way, and may be part of a large batch.
-const PAUSE: Duration = Duration::from_millis(5);
+/// How often it is found anew whom a command is about. Identifiers and merges change seldom.
+const SEARCHES: u32 = 4;
 
 pub(crate) struct Executor {
     store: EventStore,
@@ -36,42 +37,6 @@ pub(crate) struct Executor {
     queue: Arc<TurnQueue<LogSubject>>,
     tenants: Tenants,
     pub(crate) acts: Acts,
-}
-
-/// How far a command has come.
-enum Progress {
-    Done(Reply),
-    /// Something came in between: decide again on what the owner has become.
-    Outrun(Reach),
-}
-
-/// What of ours the log may hold without having said so.
-#[derive(Default)]
-struct Ours {
-    /// The commit that went unanswered last.
-    unclear: Option<Box<Draft>>,
-    /// The first event of each commit that went unanswered.
-    events: Vec<String>,
-}
-
-impl Ours {
-    fn maybe_stored(&self) -> bool {
-        !self.events.is_empty()
-    }
-
-    /// Whether this sending stored it, and no earlier one of the same command.
-    fn stored(&self, original: &Original) -> bool {
-        original.commit.events.first().is_some_and(|event| self.events.contains(&event.id))
-    }
-
-    /// What a fault means to the caller: with a commit that may be stored only the rules' word is an answer.
-    fn settle(&self, fault: Fault) -> Fault {
-        if !self.maybe_stored() || matches!(fault, Fault::Rejected(_) | Fault::IdReused | Fault::Outdated) {
-            return fault;
-        }
-        tracing::warn!(error = &fault as &dyn std::error::Error, "an append could not be settled");
-        Fault::OutcomeUnknown
-    }
 }
 
 impl Executor {
@@ -101,20 +66,13 @@ impl Executor {
     async fn carry_out(&self, request: &Request) -> Result<Reply, Fault> {
         self.durability.level().await?;
         self.require_tenant(request).await?;
-        if let Command::Tenant(_) = request.command {
+        if is_on_record(&request.command) {
             Box::pin(self.acts.record(request)).await?;
         }
         if target::may_be_new(&request.command) {
             Box::pin(self.store.require_complete_vault()).await?;
         }
-        let Target { owner, addressed_as } = target::find(&self.vault, request).await?;
-        require_owner(request.owner.as_deref(), &owner)?;
-        let subject = LogSubject::new(request.tenant.clone(), owner);
-        // Loads and appends of one owner come one after the other, so nothing is loaded twice at the same time.
-        let mut place = self.queue.enter(subject.clone());
-        place.turn().await;
-        let resolved = Resolved { request, subject, addressed_as };
-        let outcome = self.settle(&resolved).await;
+        let outcome = self.search_and_settle(request).await;
         if let Command::Tenant(_) = request.command {
             // However it ended: what may be stored takes effect here at once.
             self.tenants.forget(&request.tenant);
@@ -132,6 +90,63 @@ impl Executor {
             Fault::OutcomeUnknown
         })?;
         Ok(Reply { durability: level.name().to_owned(), ..reply })
+    }
+
+    /// Finds whom the command is about, and settles it there; anew when it turns out to be somebody else.
+    async fn search_and_settle(&self, request: &Request) -> Result<Reply, Fault> {
+        let mut why = Fault::VersionConflict;
+        for search in 0..SEARCHES {
+            let finder = Finder { vault: &self.vault, store: &self.store, request, anew: search > 0 };
+            let target = finder.find().await?;
+            reply::require_owner(request.owner.as_deref(), &target)?;
+            let settled = if target.others.is_empty() {
+                self.settle_alone(request, target).await
+            } else {
+                Box::pin(self.settle_with_others(request, target)).await
+            };
+            match settled? {
+                Settled::Done(reply) => return Ok(reply),
+                Settled::Elsewhere(fault) => why = fault,
+            }
+        }
+        Err(why)
+    }
+
+    async fn settle_alone(&self, request: &Request, target: Target) -> Result<Settled, Fault> {
+        let resolved = Resolved::new(request, target);
+        // Loads and appends of one owner come one after the other, so nothing is loaded twice at the same time.
+        let mut place = self.queue.enter(resolved.subject.clone());
+        place.turn().await;
+        if let Command::Guest(GuestCommand::Unlink(_)) = request.command {
+            return Box::pin(self.settle_unlink(&resolved)).await;
+        }
+        self.settle(&resolved).await
+    }
+
+    async fn settle_unlink(&self, resolved: &Resolved<'_>) -> Result<Settled, Fault> {
+        let given = self.to_give_back(resolved).await?;
+        let settled = self.settle(resolved).await?;
+        if let (Settled::Done(reply), Some(given)) = (&settled, given) {
+            let appended = !reply.replayed && !reply.events.is_empty();
+            self.give_back(resolved, given, appended).await?;
+        }
+        Ok(settled)
+    }
+
+    /// The places are taken in one order by everybody, so that nobody waits in a circle.
+    async fn settle_with_others(&self, request: &Request, mut target: Target) -> Result<Settled, Fault> {
+        let others = std::mem::take(&mut target.others).into_iter();
+        let others: Vec<_> = others.map(|other| LogSubject::new(request.tenant.clone(), other)).collect();
+        let resolved = Resolved::new(request, target);
+        let mut subjects: Vec<&LogSubject> = others.iter().chain([&resolved.subject]).collect();
+        subjects.sort_by_key(|subject| subject.owner.as_str());
+        let mut places = Vec::with_capacity(subjects.len());
+        for subject in subjects {
+            let mut place = self.queue.enter(subject.clone());
+            place.turn().await;
+            places.push(place);
+        }
+        self.settle_together(&resolved, &others).await
     }
 
     /// Whether commands of its tenant are taken, or it is about the tenant itself, of which its rules know all.
@@ -156,131 +171,9 @@ impl Executor {
     pub(crate) async fn require_durable(&self) -> Result<(), Fault> {
         Ok(self.durability.level().await.map(drop)?)
     }
-
-    async fn settle(&self, resolved: &Resolved<'_>) -> Result<Reply, Fault> {
-        let mut loaded = self.store.load(&resolved.subject).await?;
-        let mut ours = Ours::default();
-        for attempt in 1..=ATTEMPTS {
-            let reach = match self.attempt(resolved, &loaded, &mut ours).await.map_err(|fault| ours.settle(fault))? {
-                Progress::Done(reply) => return Ok(reply),
-                Progress::Outrun(reach) => reach,
-            };
-            if attempt < ATTEMPTS {
-                match reach {
-                    Reach::Position(_) => {}
-                    // Nobody knows yet who came first.
-                    Reach::Leader => tokio::time::sleep(PAUSE * (1 << attempt)).await,
-                }
-                let caught_up = Box::pin(self.store.catch_up(&resolved.subject, &loaded, reach)).await;
-                loaded = caught_up.map_err(|fault| ours.settle(fault))?;
-            }
-        }
-        Err(ours.settle(Fault::VersionConflict))
-    }
-
-    /// One pass: the answer of an earlier pass or an earlier sending, or decide and append.
-    async fn attempt(&self, resolved: &Resolved<'_>, loaded: &Loaded, ours: &mut Ours) -> Result<Progress, Fault> {
-        let Resolved { request, subject, .. } = resolved;
-        if let Some(original) = self.store.original(subject, loaded, &request.id).await? {
-            let replayed = !ours.stored(&original);
-            return Box::pin(self.original_answer(resolved, original, replayed)).await;
-        }
-        let draft = match ours.unclear.take() {
-            // Nothing has come in between: the same bytes again, and the guard stores them once.
-            Some(draft) if draft.expected == loaded.head => draft,
-            _ => {
-                let context = Context { now: clock::now(), received_at: request.received_at };
-                match decide(request, loaded, &context) {
-                    Ok(events) if !events.is_empty() => {
-                        let keys = self.store.keys_of(subject).await?;
-                        commit::draft(&self.vault, resolved, loaded, keys.as_deref(), &events, &context).await?
-                    }
-                    nothing => return Box::pin(self.answer_without_append(resolved, loaded, nothing.map(drop))).await,
-                }
-            }
-        };
-        request.begin()?;
-        Ok(match self.store.append(subject, draft.expected, &draft.commit).await? {
-            Appended::At(position) => {
-                let (commit, after) = draft.stored(position);
-                self.store.keep(subject, after);
-                Progress::Done(reply(resolved, Original { position, commit }, false))
-            }
-            Appended::Conflict(last) => {
-                // The first sending of the same bytes may be what came in between, or still be under way.
-                ours.unclear = ours.maybe_stored().then_some(draft);
-                Progress::Outrun(last.map_or(Reach::Leader, Reach::Position))
-            }
-            Appended::Unclear => {
-                ours.events.extend(draft.commit.events.first().map(|event| event.id.clone()));
-                ours.unclear = Some(draft);
-                Progress::Outrun(Reach::Leader)
-            }
-        })
-    }
-
-    /// Nothing will be appended, so no guard will tell that the state was stale: the leader does.
-    async fn answer_without_append(
-        &self,
-        resolved: &Resolved<'_>,
-        loaded: &Loaded,
-        decided: Result<(), Fault>,
-    ) -> Result<Progress, Fault> {
-        let head = self.store.head(&resolved.subject).await?;
-        if head != loaded.head {
-            return Ok(Progress::Outrun(Reach::Position(head)));
-        }
-        decided?;
-        let (facet, _) = resolved.request.command.name();
-        let commit = Commit { version: loaded.version(facet), ..Commit::default() };
-        Ok(Progress::Done(reply(resolved, Original { position: loaded.head, commit }, false)))
-    }
-
-    /// The answer the command got when it was carried out, which this very sending may have done a moment ago.
-    async fn original_answer(
-        &self,
-        resolved: &Resolved<'_>,
-        original: Original,
-        replayed: bool,
-    ) -> Result<Progress, Fault> {
-        if original.commit.request_hash != commit::request_hash(&self.vault, resolved.request).await? {
-            return Err(Fault::IdReused);
-        }
-        Ok(Progress::Done(reply(resolved, original, replayed)))
-    }
 }
 
-/// What the rules make of the command, if the owner is as its sender has seen it.
-fn decide(request: &Request, loaded: &Loaded, context: &Context) -> Result<Vec<proto::Event>, Fault> {
-    let (facet, _) = request.command.name();
-    if request.precondition.as_ref().is_some_and(|precondition| !precondition.holds(loaded.version(facet))) {
-        return Err(Fault::Outdated);
-    }
-    Ok(loaded.state.decide(&request.command, context)?)
-}
-
-/// What the caller is told, but for the durability, which is named last.
-fn reply(resolved: &Resolved<'_>, original: Original, replayed: bool) -> Reply {
-    let Resolved { request, subject, .. } = resolved;
-    let Original { position, commit } = original;
-    Reply {
-        id: request.id.clone(),
-        guest_id: if subject.owner.is_guest() { subject.owner.to_string() } else { String::new() },
-        position,
-        version: commit.version,
-        events: commit.events.into_iter().map(|event| EventId { id: event.id, r#type: event.r#type }).collect(),
-        durability: String::new(),
-        replayed,
-        consistency_token: proto::token::write(position),
-    }
-}
-
-fn require_owner(named: Option<&str>, found: &Owner) -> Result<(), Fault> {
-    let detail = "the owner in the subject is not the one the command is about";
-    match named {
-        Some(named) if named != found.as_str() => {
-            Err(runtime::problem::Problem::unprocessable("owner_mismatch", detail).into())
-        }
-        _ => Ok(()),
-    }
+/// What somebody will ask about: who did it.
+fn is_on_record(command: &Command) -> bool {
+    matches!(command, Command::Tenant(_) | Command::Guest(GuestCommand::Merge(_) | GuestCommand::Unmerge(_)))
 }

@@ -15,12 +15,14 @@ pub(crate) const MERGE_ID: &str = "mrg_1";
 pub(crate) struct Given {
     state: State,
     other: Option<State>,
+    /// The other one is read as this one.
+    part: bool,
 }
 
 pub(crate) struct When(Result<Vec<Event>, Rejection>);
 
 pub(crate) fn given(events: impl IntoIterator<Item = Event>) -> Given {
-    Given { state: after(events), other: None }
+    Given { state: after(events), other: None, part: false }
 }
 
 fn after(events: impl IntoIterator<Item = Event>) -> State {
@@ -33,10 +35,16 @@ impl Given {
         Self { other: Some(after(events)), ..self }
     }
 
+    /// With another guest who is part of this one.
+    pub(crate) fn beside_a_part(self) -> Self {
+        Self { part: true, ..self }
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "a spec reads as a sentence")]
     pub(crate) fn when(self, command: Command) -> When {
-        let other = self.other.as_ref().map(|state| Other { id: OTHER_ID, state, merge_id: MERGE_ID });
-        let context = Context { other: other.as_ref(), ..Context::new(NOW, NOW) };
+        let other = self.other.as_ref().map(|state| Other::Guest { id: OTHER_ID, state, merge_id: MERGE_ID });
+        let other = if self.part { Some(Other::Part) } else { other };
+        let context = Context { other, ..Context::new(NOW, NOW) };
         When(self.state.decide(&command, &context))
     }
 }

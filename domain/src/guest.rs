@@ -10,6 +10,8 @@ mod identify;
 mod known;
 mod merges;
 
+use std::collections::BTreeSet;
+
 use proto::guest::command::Kind as Command;
 use proto::guest::event::Kind as Event;
 use proto::guest::{
@@ -45,6 +47,7 @@ struct Registration {
     /// Of others into this guest.
     merges: Vec<Merge>,
     absorbed_into: Option<AbsorbedInto>,
+    former_survivors: BTreeSet<String>,
     conflicts: Conflicts,
 }
 
@@ -106,9 +109,15 @@ impl Registration {
     fn new(registered: &GuestRegistered) -> Self {
         let mut identifiers = Identifiers::default();
         registered.identifiers.iter().for_each(|identifier| identifiers.link(identifier));
-        let attributes = Known::new(registered.attributes.clone());
-        let (merges, conflicts) = (Vec::new(), Conflicts::default());
-        Self { identifiers, attributes, is_active: true, merges, absorbed_into: None, conflicts }
+        Self {
+            identifiers,
+            attributes: Known::new(registered.attributes.clone()),
+            is_active: true,
+            merges: Vec::new(),
+            absorbed_into: None,
+            former_survivors: BTreeSet::new(),
+            conflicts: Conflicts::default(),
+        }
     }
 
     fn evolve(&mut self, event: &Event) {
@@ -137,7 +146,10 @@ impl Registration {
                 let (survivor_id, merge_id) = (absorbed.survivor_id.clone(), absorbed.merge_id.clone());
                 self.absorbed_into = Some(AbsorbedInto { survivor_id, merge_id });
             }
-            Event::GuestRestored(_) => self.absorbed_into = None,
+            Event::GuestRestored(restored) => {
+                self.absorbed_into = None;
+                self.former_survivors.insert(restored.survivor_id.clone());
+            }
         }
     }
 
@@ -150,7 +162,7 @@ impl Registration {
 pub(crate) fn decide(
     guest: &Guest,
     command: &Command,
-    other: Option<&Other<'_>>,
+    other: Option<Other<'_>>,
 ) -> Result<Vec<Event>, crate::Rejection> {
     match command {
         Command::Register(command) => register(guest, command),

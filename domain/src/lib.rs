@@ -25,7 +25,7 @@ pub struct Context<'a> {
     /// When the command came, which may have waited since.
     pub received_at: DateTime<Utc>,
     /// Whom the command is about besides.
-    pub other: Option<&'a Other<'a>>,
+    pub other: Option<Other<'a>>,
 }
 
 impl Context<'_> {
@@ -35,12 +35,17 @@ impl Context<'_> {
     }
 }
 
-/// Another guest than the one that is decided about, in whose own subject the decision will be told, too.
+/// Another guest than the one that is decided about.
 #[derive(Clone, Copy, Debug)]
-pub struct Other<'a> {
-    /// Our id of the guest.
-    pub id: &'a str,
-    pub state: &'a State,
-    /// What a merge of the two is to go by.
-    pub merge_id: &'a str,
+pub enum Other<'a> {
+    /// One who is read as that one already.
+    Part,
+    /// One in whose own subject the decision is told, too.
+    Guest {
+        /// Our id of the guest.
+        id: &'a str,
+        state: &'a State,
+        /// What a merge of the two is to go by.
+        merge_id: &'a str,
+    },
 }

@@ -135,8 +135,8 @@ mod properties {
     fn run(commands: &[Command]) -> (State, Vec<Event>) {
         commands.iter().enumerate().fold((State::default(), Vec::new()), |(state, mut history), (number, command)| {
             let (other, merge_id) = (another(number), format!("mrg_{number}"));
-            let other = (number % 2 == 0).then_some(Other { id: OTHER_ID, state: &other, merge_id: &merge_id });
-            let context = Context { other: other.as_ref(), ..Context::new(NOW, NOW) };
+            let other = (number % 2 == 0).then_some(Other::Guest { id: OTHER_ID, state: &other, merge_id: &merge_id });
+            let context = Context { other, ..Context::new(NOW, NOW) };
             let events = state.decide(command, &context).unwrap_or_default();
             let state = events.iter().fold(state, State::evolve);
             history.extend(events);
@@ -174,10 +174,10 @@ mod properties {
             let mut ids = Vec::new();
             for (place, number) in merges.iter().enumerate() {
                 let (other, merge_id) = (another(*number), format!("mrg_{place}"));
-                let other = Other { id: OTHER_ID, state: &other, merge_id: &merge_id };
+                let other = Other::Guest { id: OTHER_ID, state: &other, merge_id: &merge_id };
                 let prefer_absorbed = if number % 2 == 0 { vec!["a".to_owned()] } else { Vec::new() };
                 let merge = Command::Guest(GuestCommand::Merge(MergeGuests { prefer_absorbed, ..MergeGuests::default() }));
-                let merged = state.decide(&merge, &Context { other: Some(&other), ..Context::new(NOW, NOW) });
+                let merged = state.decide(&merge, &Context { other: Some(other), ..Context::new(NOW, NOW) });
                 state = merged.expect("merges").iter().fold(state, State::evolve);
                 ids.push(merge_id);
             }

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use proto::Event;
 use proto::guest::event::Kind as GuestEvent;
 use proto::guest::{
-    GuestAbsorbed, GuestActivated, GuestDeactivated, GuestMerged, GuestRegistered, GuestUpdated, Identifier,
+    GuestAbsorbed, GuestActivated, GuestDeactivated, GuestMerged, GuestRegistered, GuestRestored, GuestUnmerged,
+    GuestUpdated, Identifier, IdentifierLinked, IdentifierUnlinked, IdentityConflictDetected,
 };
 use proto::interactions::InteractionRecorded;
 use proto::interactions::event::Kind as InteractionEvent;
@@ -81,24 +82,59 @@ pub(crate) fn deactivated(position: i64, guest: Owner) -> Opened {
 }
 
 pub(crate) fn identified(position: i64, guest: Owner, identifiers: &[(&str, &str)]) -> Opened {
-    let identifier = |(namespace, value): &(&str, &str)| Identifier {
-        namespace: (*namespace).to_owned(),
-        value: (*value).to_owned(),
-    };
-    let identifiers = identifiers.iter().map(identifier).collect();
+    let identifiers = identifiers.iter().copied().map(identifier).collect();
     let registered = GuestRegistered { identifiers, ..GuestRegistered::default() };
     commit(position, guest, Event::Guest(GuestEvent::GuestRegistered(registered)))
 }
 
+fn identifier((namespace, value): (&str, &str)) -> Identifier {
+    Identifier { namespace: namespace.to_owned(), value: value.to_owned() }
+}
+
+pub(crate) fn linked(position: i64, guest: Owner, known_as: (&str, &str)) -> Opened {
+    let linked = IdentifierLinked { identifier: Some(identifier(known_as)) };
+    commit(position, guest, Event::Guest(GuestEvent::IdentifierLinked(linked)))
+}
+
+pub(crate) fn unlinked(position: i64, guest: Owner, known_as: (&str, &str)) -> Opened {
+    let unlinked = IdentifierUnlinked { identifier: Some(identifier(known_as)) };
+    commit(position, guest, Event::Guest(GuestEvent::IdentifierUnlinked(unlinked)))
+}
+
+pub(crate) fn conflicted(position: i64, guest: Owner, other: &Owner) -> Opened {
+    let (namespace, reason) = ("anonymous_id".to_owned(), "both_identified".to_owned());
+    let conflict = IdentityConflictDetected { other_id: other.to_string(), namespace, reason };
+    commit(position, guest, Event::Guest(GuestEvent::IdentityConflictDetected(conflict)))
+}
+
 pub(crate) fn merged(position: i64, survivor: Owner, absorbed: &[Owner]) -> Opened {
     let absorbed_ids = absorbed.iter().map(Owner::to_string).collect();
-    let merged = GuestMerged { absorbed_ids, merge_id: "mrg_1".to_owned() };
+    let merged = GuestMerged { absorbed_ids, merge_id: "mrg_1".to_owned(), ..GuestMerged::default() };
     commit(position, survivor, Event::Guest(GuestEvent::GuestMerged(merged)))
 }
 
 pub(crate) fn absorbed(position: i64, guest: Owner, survivor: &Owner) -> Opened {
     let absorbed = GuestAbsorbed { survivor_id: survivor.to_string(), merge_id: "mrg_1".to_owned() };
     commit(position, guest, Event::Guest(GuestEvent::GuestAbsorbed(absorbed)))
+}
+
+/// With this known of both together.
+pub(crate) fn merged_with(position: i64, survivor: Owner, absorbed: &Owner, attributes: &str) -> Opened {
+    let absorbed_ids = vec![absorbed.to_string()];
+    let (merge_id, attributes) = ("mrg_1".to_owned(), attributes.to_owned());
+    let merged = GuestMerged { absorbed_ids, merge_id, attributes, ..GuestMerged::default() };
+    commit(position, survivor, Event::Guest(GuestEvent::GuestMerged(merged)))
+}
+
+pub(crate) fn unmerged(position: i64, survivor: Owner, restored: &[Owner]) -> Opened {
+    let restored_ids = restored.iter().map(Owner::to_string).collect();
+    let unmerged = GuestUnmerged { restored_ids, merge_id: "mrg_1".to_owned(), ..GuestUnmerged::default() };
+    commit(position, survivor, Event::Guest(GuestEvent::GuestUnmerged(unmerged)))
+}
+
+pub(crate) fn restored(position: i64, guest: Owner, survivor: &Owner) -> Opened {
+    let restored = GuestRestored { survivor_id: survivor.to_string(), merge_id: "mrg_1".to_owned() };
+    commit(position, guest, Event::Guest(GuestEvent::GuestRestored(restored)))
 }
 
 pub(crate) fn interaction(seconds: i64, change: impl FnOnce(&mut InteractionRecorded)) -> InteractionRecorded {

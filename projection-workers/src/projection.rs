@@ -100,6 +100,20 @@ pub(crate) async fn write<P: Projection>(
     if written == given as u64 { Ok(()) } else { Err(Fault::RowsAhead { projection: P::NAME, given, written }) }
 }
 
+/// Runs a statement that takes the `given` rows away, some of which the same batch may have brought and taken away again.
+pub(crate) async fn remove(
+    connection: &ClientWrapper,
+    statement: &str,
+    columns: &[&(dyn ToSql + Sync)],
+    given: usize,
+) -> Result<(), Fault> {
+    if given > 0 {
+        let statement = connection.prepare_cached(statement).await?;
+        connection.execute(&statement, columns).await?;
+    }
+    Ok(())
+}
+
 /// Events leave an empty JSON object out.
 pub(crate) fn object(json: &str) -> &str {
     if json.is_empty() { "{}" } else { json }

@@ -25,6 +25,8 @@ pub(crate) enum Fault {
     GuestNotFound,
     #[error("who asks is no guest")]
     NoGuest,
+    #[error("a guest asks for what is about others")]
+    NotForGuests,
     #[error("nobody registered the guest who asks")]
     NoProfile,
     #[error("no such route")]
@@ -90,6 +92,9 @@ impl From<Fault> for Problem {
             }
             Fault::GuestNotFound => Self::not_found("guest_not_found", "this tenant knows no such guest"),
             Fault::NoGuest => Self::forbidden("wrong_principal", "this is for guests: your token is no guest's"),
+            Fault::NotForGuests => {
+                Self::forbidden("wrong_principal", "this is about other guests, too, and none of a guest's own token")
+            }
             Fault::NoProfile => Self::not_found("no_profile", "nothing is known of you yet"),
             Fault::RouteNotFound => Self::not_found("route_not_found", "there is no such route"),
             Fault::TopicNotFound => Self::not_found("topic_not_found", "no interaction of this tenant has that topic"),

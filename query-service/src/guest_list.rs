@@ -54,10 +54,10 @@ pub(crate) trait Place: Sized + Send {
 /// A page of a list.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Page<T> {
-    data: Vec<T>,
-    cursor: Cursor,
+    pub(crate) data: Vec<T>,
+    pub(crate) cursor: Cursor,
     /// The position of the log that the page is as of.
-    as_of: String,
+    pub(crate) as_of: String,
 }
 
 /// What the path and the query string ask for.

@@ -15,6 +15,7 @@ pub(crate) const ABOUT: About = About {
     description: include_str!("openapi/about.md"),
     tags: &[
         ("guests", "Who the guests are: register them, read what is known of them."),
+        ("identity", "Who is whom: identifiers, logins, merges."),
         ("interactions", "What guests did: record it, read it back."),
         ("topics", "What all guests do about a topic."),
         ("commands", "How commands ended that nobody waited for."),
@@ -71,6 +72,11 @@ pub(crate) const ETAG: Header =
 /// The answers of a read, beside its success; `own` are the problems that are its alone.
 pub(crate) fn read_of_many(own: &Codes) -> Responses {
     answers(&[AS_OF, CACHE_CONTROL, PARKED_FROM], &[READ, own])
+}
+
+/// The same of a list that is nobody's in particular.
+pub(crate) fn list_of_many(own: &Codes) -> Responses {
+    read_of_many(&[OF_A_LIST, own].concat())
 }
 
 /// The same of a read about one guest.

@@ -37,6 +37,9 @@ pub(crate) use transaction::Query;
 
 /// After this long the vault is taken for gone; its own statement timeout is shorter.
 const VAULT_DEADLINE: Duration = Duration::from_secs(6);
+const VAULT_DEADLINE_FOR_THE_KNOWN: Duration = Duration::from_millis(250);
+/// Whose an identifier is is asked again after this.
+const OWNER_FOR: Duration = Duration::from_secs(1);
 
 /// The read models a read uses, by the names of their checkpoints.
 pub(crate) type Models = &'static [&'static str];
@@ -172,9 +175,22 @@ impl Reader {
             GuestRef::Theirs(identifier) => identifier,
         };
         let (vault, tenant) = (self.vault.clone(), scope.tenant.clone());
-        let lookup = async move { tokio::time::timeout(VAULT_DEADLINE, vault.lookup(&tenant, &identifier)).await };
-        let silent = |_| Fault::VaultAway("no answer in time".to_owned());
-        let owner = self.detached(async move { Ok(lookup.await.map_err(silent)??) }).await?;
+        // Whoever waits for a position may wait for an identifier that was given to somebody else.
+        let (newest, known) = if scope.patience.position == Position::default() {
+            (OWNER_FOR, vault.remembered(&tenant, &identifier))
+        } else {
+            (Duration::ZERO, None)
+        };
+        let deadline = if known.is_some() { VAULT_DEADLINE_FOR_THE_KNOWN } else { VAULT_DEADLINE };
+        let asked = self.detached(async move {
+            let asked = tokio::time::timeout(deadline, vault.look_up(&tenant, &identifier, newest)).await;
+            Ok(asked.map_err(|_| Fault::VaultAway("no answer in time".to_owned()))??)
+        });
+        let owner = match asked.await {
+            // Better whose it was a while ago than nobody's.
+            Err(Fault::VaultAway(_)) if known.is_some() => known,
+            asked => asked?,
+        };
         Ok(owner.map(|owner| owner.to_string()).unwrap_or_default())
     }
 

@@ -18,6 +18,8 @@ use crate::pass_through::pass_through;
 pub(crate) use live::LIVES;
 pub(crate) use profile::PROFILES;
 
+mod conflicts;
+mod identifiers;
 mod interactions;
 mod live;
 mod own_profile;
@@ -46,6 +48,8 @@ fn reads(gatekeeper: &Gatekeeper) -> OpenApiRouter<Service> {
         .routes(routes!(profile::read_user).guarded(gatekeeper, Scope::ProfileRead))
         .routes(routes!(own_profile::read).guarded(gatekeeper, Scope::ProfileRead))
         .routes(routes!(profile::read).guarded(gatekeeper, Scope::ProfileRead))
+        .routes(routes!(identifiers::read).guarded(gatekeeper, Scope::ProfileRead))
+        .routes(routes!(conflicts::read).guarded(gatekeeper, Scope::ProfileRead))
         .routes(routes!(interactions::read).guarded(gatekeeper, Scope::InteractionRead))
         .routes(routes!(timeline::read).guarded(gatekeeper, Scope::InteractionRead))
         .routes(routes!(live::read).guarded(gatekeeper, Scope::InteractionRead).answering(MediaType::EVENT_STREAM))
@@ -60,6 +64,8 @@ fn passed_on() -> Router<Service> {
         .route("/api/v1/guests/{guest_id}/interactions", post(pass_through))
         .route("/guests/{guest_id}/profile", patch(pass_through))
         .route("/api/v1/guests/{guest_id}/profile", patch(pass_through))
+        .route("/guests/{guest_id}/identifiers", post(pass_through))
+        .route("/api/v1/guests/{guest_id}/identifiers", post(pass_through))
         .route("/users/{guest_id}", put(pass_through))
         .route("/api/v1/users/{guest_id}", put(pass_through))
         .route("/{*path}", any(pass_through))

@@ -1,4 +1,4 @@
-//! A merge of guests as the log will have it, appended by the test: no command makes one yet.
+//! A merge of guests as no command makes one: of guests who are part of others already, or of many at once, appended by the test.
 
 use async_nats::header::{
     NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE, NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
@@ -24,7 +24,8 @@ pub async fn merge(client: &Client, tenant: &str, merge_id: &str, survivor: &str
     let guest =
         |id: &str| LogSubject::new(tenant.parse().expect("a token"), Owner::parse_guest(id).expect("an id of ours"));
     let absorbed_ids = absorbed.iter().map(ToString::to_string).collect();
-    let merged = GuestEvent::GuestMerged(GuestMerged { absorbed_ids, merge_id: merge_id.to_owned() });
+    let merged =
+        GuestEvent::GuestMerged(GuestMerged { absorbed_ids, merge_id: merge_id.to_owned(), ..GuestMerged::default() });
     let mut parts = vec![(guest(survivor), merged)];
     for id in absorbed {
         let absorbed = GuestAbsorbed { survivor_id: survivor.to_owned(), merge_id: merge_id.to_owned() };

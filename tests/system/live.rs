@@ -10,7 +10,6 @@ use axum::http::StatusCode;
 use futures_util::future::join_all;
 use keepsake_cli::dev_issuer::{Bearer, Grant};
 use keepsake_tests::harness::events::{Event, Events};
-use keepsake_tests::harness::merge::merge;
 use keepsake_tests::harness::{Client, InProcess, Processes, Service, World};
 use runtime::auth::Role;
 use serde_json::Value;
@@ -133,7 +132,8 @@ async fn who_is_merged_is_watched_as_one() {
     let (ada, bob) = (scene.client.register("ada").await.guest_id, scene.client.register("bob").await);
     let (bob, registered) = (bob.guest_id, bob.consistency_token);
     let (mut events, _) = scene.watching(&ada, &[("X-Min-Position", &registered)]).await;
-    let token = merge(&scene.client.nats, "demo", "mrg_1", &ada, &[&bob]).await;
+    let merge = format!(r#"{{"guest_id":"{ada}","absorbed_id":"{bob}"}}"#);
+    let token = scene.client.accepted("guest.merge", None, &merge).await.consistency_token;
     let merged = events.next().await.expect("an event");
     assert_eq!(merged.name, "GuestMerged");
     scene.record(&bob, 1).await;

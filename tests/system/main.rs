@@ -19,6 +19,7 @@ mod fresh;
 mod guests;
 mod held_up;
 mod idempotency;
+mod identity;
 mod if_match;
 mod import;
 mod instances;

@@ -16,7 +16,7 @@ async fn guests_of_two_lanes_are_merged_under_load_and_read_as_one() {
     let (survivor, absorbed) = (scene.guest(0, &[1, 5, 9, 13]).await, scene.guest(2, &[2, 5, 11, 17, 3]).await);
     load.until_further(30).await;
     let before = scene.etag(&survivor).await;
-    let token = scene.merge("mrg_1", &survivor, &absorbed).await;
+    let token = scene.merge(&survivor, &absorbed).await;
     let all = [&survivor, &absorbed];
     let mut hours = vec![1, 5, 9, 13, 2, 5, 11, 17, 3];
     let profile = scene.assert_one(&survivor, &all, &hours, &token).await;
@@ -41,12 +41,12 @@ async fn a_chain_of_merges_ends_at_the_last_survivor() {
     let scene = Scene::start().await;
     let (first, second) = (scene.guest(3, &[1, 4]).await, scene.guest(1, &[2, 6]).await);
     let (third, aside) = (scene.guest(0, &[3, 5]).await, scene.guest(2, &[7, 8]).await);
-    let token = scene.merge("mrg_1", &second, &first).await;
+    let token = scene.merge(&second, &first).await;
     scene.assert_one(&second, &[&second, &first], &[1, 4, 2, 6], &token).await;
-    let token = scene.merge("mrg_2", &third, &second).await;
+    let token = scene.merge(&third, &second).await;
     scene.assert_one(&third, &[&third, &second, &first], &[1, 4, 2, 6, 3, 5], &token).await;
-    // Nobody prevents a guest who was absorbed from absorbing: the log decides, not the read.
-    let token = scene.merge("mrg_3", &first, &aside).await;
+    // No command merges into a guest who was absorbed; a log that has it all the same is read as it is.
+    let token = scene.merge_by_hand("mrg_3", &first, &aside).await;
     scene.assert_one(&third, &[&third, &second, &first, &aside], &[1, 4, 2, 6, 3, 5, 7, 8], &token).await;
     let token = scene.record(&aside.id, 9).await;
     scene.assert_one(&third, &[&third, &second, &first, &aside], &[1, 4, 2, 6, 3, 5, 7, 8, 9], &token).await;
@@ -67,7 +67,7 @@ async fn a_merge_is_proved_and_sampled_and_no_other_tenants() {
     let named = |guest: &Guest| format!("/users/{}", guest.name.replace(' ', "%20"));
     let before = [theirs.read(&named(&survivor), &token).await, theirs.read(&named(&absorbed), &token).await];
 
-    let token = scene.merge("mrg_1", &survivor, &absorbed).await;
+    let token = scene.merge(&survivor, &absorbed).await;
     let ours = scene.client.read(&named(&absorbed), &token).await;
     assert_eq!((&ours["guest_id"], &ours["interaction_count"]), (&json!(survivor.id), &json!(10)));
     let after = [theirs.read(&named(&survivor), &token).await, theirs.read(&named(&absorbed), &token).await];

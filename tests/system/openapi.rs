@@ -14,11 +14,12 @@ use breaking::breaking_changes;
 const DOCUMENT: &str = "docs/openapi.json";
 const BASELINE: &str = "docs/openapi.baseline.json";
 /// These have tests of their own, in `api_keys.rs` and `limits.rs`.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 5] = [
     ("post", "/api/v1/api-keys"),
     ("delete", "/api/v1/api-keys/{key_id}"),
     ("get", "/api/v1/quotas"),
     ("get", "/api/v1/guests/me/profile"),
+    ("post", "/api/v1/guests/{guest_id}/unmerge"),
 ];
 
 async fn get(client: &Client, path: &str, headers: &[(&str, &str)]) -> Answer {

@@ -4,7 +4,7 @@ mod by_hand;
 mod controls;
 mod load;
 
-use keepsake_tests::harness::{Client, InProcess, World, eventually, merge, naive, rewind, services, until_folded};
+use keepsake_tests::harness::{Client, InProcess, World, eventually, naive, rewind, services, until_folded};
 
 const TABLES: [&str; 10] = [
     "tenant",
@@ -36,7 +36,15 @@ async fn write_some(client: &Client) -> String {
         let record = format!(r#"{{"guest_id":"{twin}","kind":"product.viewed","topic":"twins"}}"#);
         client.accepted("interactions.record", None, &record).await;
     }
-    merge::merge(&client.nats, "demo", "twins", &twins[0], &[&twins[1]]).await;
+    let merge = format!(r#"{{"guest_id":"{}","absorbed_id":"{}","reason":"twins"}}"#, twins[0], twins[1]);
+    client.accepted("guest.merge", None, &merge).await;
+    // One who is known by more than one identifier and by one no more, and one who is not taken for it.
+    for (command, namespace) in [("link", "email"), ("link", "anonymous_id"), ("unlink", "email")] {
+        let body =
+            format!(r#"{{"guest_id":"twin","identifier":"twin@example.com","identifier_namespace":"{namespace}"}}"#);
+        client.accepted(&format!("guest.{command}"), None, &body).await;
+    }
+    client.accepted("guest.identify", None, r#"{"user_id":"no twin","anonymous_id":"twin@example.com"}"#).await;
     let mut token = String::new();
     for n in 0..60 {
         let guest = format!("guest-{}", n % 12);

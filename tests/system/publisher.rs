@@ -11,8 +11,8 @@ use runtime::http_client::HttpClient;
 use serde_json::{Value, json};
 
 use keepsake_tests::harness::{
-    Client, InProcess, Published, Workers, World, append_unknown, eventually, log, merge, rebuild, repository,
-    services, until_folded, until_published,
+    Client, InProcess, Published, Workers, World, append_unknown, eventually, log, rebuild, repository, services,
+    until_folded, until_published,
 };
 
 /// Texts that stand nowhere by chance.
@@ -28,8 +28,10 @@ fn name_of(event_type: &str) -> Option<&'static str> {
     match event_type {
         "GuestRegistered" => Some("guest.profile.created"),
         "GuestMerged" => Some("guest.profile.merged"),
+        "GuestUnmerged" => Some("guest.profile.unmerged"),
+        "GuestUpdated" | "IdentifierLinked" | "IdentifierUnlinked" => Some("guest.profile.updated"),
         "InteractionRecorded" => Some("guest.interaction.recorded"),
-        "GuestAbsorbed" | "TenantProvisioned" => None,
+        "GuestAbsorbed" | "GuestRestored" | "IdentityConflictDetected" | "TenantProvisioned" => None,
         other => panic!("what is {other} called?"),
     }
 }
@@ -97,7 +99,21 @@ async fn every_event_is_told_in_order_with_ids_and_times_and_nothing_of_a_person
         r#"{{"guest_id":"{identifier}","kind":"{kind}","topic":"{topic}","occurred_at":"2026-03-01T10:00:00+05:30","properties":{{"note":"{property}"}}}}"#
     );
     let recorded = client.accepted("interactions.record", None, &rich).await;
-    merge::merge(&client.nats, "demo", "mrg_1", &ada, &[&bob]).await;
+    let identified = format!(r#"{{"user_id":"carl","anonymous_id":"{identifier}","anonymous_namespace":"user_id"}}"#);
+    for (command, body) in [
+        ("update", format!(r#"{{"guest_id":"{ada}","attributes":{{"plan":"{attribute}"}}}}"#)),
+        ("link", format!(r#"{{"guest_id":"{ada}","identifier":"{attribute}","identifier_namespace":"email"}}"#)),
+        ("unlink", format!(r#"{{"guest_id":"{ada}","identifier":"{attribute}","identifier_namespace":"email"}}"#)),
+        ("identify", identified),
+        (
+            "merge",
+            format!(
+                r#"{{"guest_id":"{ada}","absorbed_id":"{bob}","prefer_absorbed":["{attribute}"],"reason":"{topic}"}}"#
+            ),
+        ),
+    ] {
+        client.accepted(&format!("guest.{command}"), None, &body).await;
+    }
     until_published(&world, &client).await;
 
     let told = is_all_told(&client).await;
@@ -134,8 +150,19 @@ async fn every_event_is_told_in_order_with_ids_and_times_and_nothing_of_a_person
     assert_eq!(shape(interaction), shape(&documented()), "docs/published-events.md shows what subscribers get");
     let sealed = json!({"guest_id": ada, "sealed": ["identifiers", "attributes"]});
     assert_eq!(the("guest.profile.created")["data"], sealed);
-    let merged = json!({"survivor_id": ada, "absorbed_ids": [bob], "merge_id": "mrg_1", "sealed": []});
-    assert_eq!(the("guest.profile.merged")["data"], merged);
+    let mut merged = the("guest.profile.merged")["data"].clone();
+    let merge_id = merged.as_object_mut().expect("an object").remove("merge_id").expect("told");
+    let sealed = ["attributes", "offered", "preferred", "reason"];
+    assert_eq!(merged, json!({"survivor_id": ada, "absorbed_ids": [bob], "cause": "merge", "sealed": sealed}));
+    let unmerge = format!(r#"{{"guest_id":"{bob}","merge_id":{merge_id},"reason":"{topic}"}}"#);
+    client.accepted("guest.unmerge", None, &unmerge).await;
+    until_published(&world, &client).await;
+    let told = is_all_told(&client).await;
+    let unmerged = &told.last().expect("it is told").event;
+    assert!(CANARIES.iter().all(|canary| !unmerged.to_string().contains(canary)), "{unmerged}");
+    let sealed = ["attributes", "reason"];
+    let expected = json!({"survivor_id": ada, "restored_ids": [bob], "merge_id": merge_id, "sealed": sealed});
+    assert_eq!(unmerged["data"], expected);
     services.stop().await;
 }
 

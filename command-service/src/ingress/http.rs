@@ -6,6 +6,7 @@ mod commands;
 mod descriptions;
 mod events;
 mod guests;
+mod identity;
 mod interactions;
 mod openapi;
 mod prefer;
@@ -95,6 +96,11 @@ fn versioned(gatekeeper: &Gatekeeper) -> OpenApiRouter<Door> {
         .routes(routes!(guests::update).guarded(gatekeeper, Scope::GuestWrite))
         .routes(routes!(guests::activate).guarded(gatekeeper, Scope::GuestWrite))
         .routes(routes!(guests::deactivate).guarded(gatekeeper, Scope::GuestWrite))
+        .routes(routes!(identity::identify).guarded(gatekeeper, Scope::GuestWrite))
+        .routes(routes!(identity::link).guarded(gatekeeper, Scope::GuestWrite))
+        .routes(routes!(identity::unlink).guarded(gatekeeper, Scope::GuestWrite))
+        .routes(routes!(identity::merge).guarded(gatekeeper, Scope::GuestWrite))
+        .routes(routes!(identity::unmerge).guarded(gatekeeper, Scope::GuestWrite))
         .routes(routes!(events::record).guarded(gatekeeper, Scope::InteractionWrite))
         .routes(routes!(interactions::record).guarded(gatekeeper, Scope::InteractionWrite))
         .routes(routes!(commands::verdict).guarded(gatekeeper, Scope::CommandRead))
@@ -124,6 +130,8 @@ impl FromRequest<Door> for Write {
         let asynchronously = prefer::respond_async(&parts.headers);
         let json = match parts.method {
             Method::PATCH => body::json_patch_bytes(&parts.headers, body).await?,
+            // All it says is in the URL.
+            Method::DELETE => Bytes::from_static(b"{}"),
             _ => body::json_bytes(&parts.headers, body).await?,
         };
         Ok(Self { door: door.clone(), tenant, principal, id, precondition, asynchronously, json })

@@ -7,7 +7,7 @@ use proto::identifier;
 use super::identifiers::{held, linked};
 use super::merges::{Cause, united};
 use super::{Guest, Registration, Rejection};
-use crate::values::{self, attributes::Attributes};
+use crate::values;
 use crate::{Other, Rejection as Refusal};
 
 const ANONYMOUS_ID: &str = "anonymous_id";
@@ -47,38 +47,24 @@ impl Guest {
 pub(super) fn identify(
     guest: &Guest,
     command: &IdentifyGuest,
-    other: Option<&Other<'_>>,
+    other: Option<Other<'_>>,
 ) -> Result<Vec<Event>, Refusal> {
     let named = Named::by(command)?;
     let (user, anonymous) = (held(&named.user), named.anonymous.as_ref().map(held));
-    let Some(known) = &guest.registration else { return register(command, user, anonymous, other) };
-    let mut found = Found { known: known.clone(), events: Vec::new() };
+    let mut found = match &guest.registration {
+        Some(known) => Found { known: known.clone(), events: Vec::new() },
+        None => Found::registered(user.clone()),
+    };
     found.attach(user);
     match (anonymous, other) {
-        (Some(anonymous), Some(other)) => found.take_in(&anonymous, other)?,
+        (Some(anonymous), Some(Other::Guest { id, state, merge_id })) => {
+            found.take_in(&anonymous, id, &state.guest, merge_id)?;
+        }
         (Some(anonymous), None) => found.attach(anonymous),
-        (None, _) => {}
+        (Some(_), Some(Other::Part)) | (None, _) => {}
     }
-    found.update(&command.attributes)
-}
-
-/// Whoever logs in where somebody else was logged in is somebody else, and known by the user's identifier alone.
-fn register(
-    command: &IdentifyGuest,
-    user: Identifier,
-    anonymous: Option<Identifier>,
-    other: Option<&Other<'_>>,
-) -> Result<Vec<Event>, Refusal> {
-    let mut attributes = Attributes::parse(FIELD, "")?;
-    attributes.merge(FIELD, &command.attributes)?;
-    let attributes = attributes.text(FIELD)?;
-    let conflict = anonymous.as_ref().zip(other).map(|(anonymous, other)| {
-        Event::IdentityConflictDetected(conflict(other.id, &anonymous.namespace, BOTH_IDENTIFIED))
-    });
-    let own = anonymous.filter(|_| other.is_none());
-    let identifiers = [Some(user), own].into_iter().flatten().collect();
-    let registered = Event::GuestRegistered(GuestRegistered { identifiers, attributes });
-    Ok([Some(registered), conflict].into_iter().flatten().collect())
+    found.update(&command.attributes)?;
+    Ok(found.events)
 }
 
 /// A guest that is known, and what is decided about it step by step.
@@ -88,6 +74,12 @@ struct Found {
 }
 
 impl Found {
+    /// A guest nobody knew, who is known by this.
+    fn registered(user: Identifier) -> Self {
+        let registered = GuestRegistered { identifiers: vec![user], attributes: String::new() };
+        Self { known: Registration::new(&registered), events: vec![Event::GuestRegistered(registered)] }
+    }
+
     fn decide(&mut self, event: Event) {
         self.known.evolve(&event);
         self.events.push(event);
@@ -106,15 +98,16 @@ impl Found {
     }
 
     /// Merges whoever was anonymous until now. Two who are both identified are never made one because a machine was shared.
-    fn take_in(&mut self, anonymous: &Identifier, other: &Other<'_>) -> Result<(), Refusal> {
-        if other.state.guest.registration()?.identifiers.are_a_persons() {
-            self.conflict(other.id, &anonymous.namespace, BOTH_IDENTIFIED);
+    fn take_in(&mut self, anonymous: &Identifier, id: &str, other: &Guest, merge_id: &str) -> Result<(), Refusal> {
+        let other = other.registration()?;
+        if other.identifiers.are_a_persons() {
+            self.conflict(id, &anonymous.namespace, BOTH_IDENTIFIED);
             return Ok(());
         }
-        match united(&self.known, other, &[], Cause::Identify) {
+        match united(&self.known, id, other, merge_id, Cause::Identify) {
             Ok(merged) => self.decide(Event::GuestMerged(merged)),
             Err(Refusal::Guest(Rejection::TooManyMembers)) => {
-                self.conflict(other.id, &anonymous.namespace, TOO_MANY_MEMBERS);
+                self.conflict(id, &anonymous.namespace, TOO_MANY_MEMBERS);
             }
             Err(refusal) => return Err(refusal),
         }
@@ -129,7 +122,7 @@ impl Found {
         }
     }
 
-    fn update(mut self, patch: &str) -> Result<Vec<Event>, Refusal> {
+    fn update(&mut self, patch: &str) -> Result<(), Refusal> {
         let before = self.known.attributes.attributes()?;
         let mut after = before.clone();
         after.merge(FIELD, patch)?;
@@ -137,7 +130,7 @@ impl Found {
         if !changed.is_empty() {
             self.decide(Event::GuestUpdated(GuestUpdated { attributes: after.text(FIELD)?, changed }));
         }
-        Ok(self.events)
+        Ok(())
     }
 }
 

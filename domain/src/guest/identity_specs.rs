@@ -130,8 +130,12 @@ fn an_identifier_is_taken_away_from_whoever_has_it() {
 
 #[test]
 fn whom_nobody_knows_is_registered_under_both_identifiers() {
-    let both = [("user_id", "ada"), ("anonymous_id", "a-1")];
-    given([]).when(identify(r#"{"plan":"gold","x":null}"#)).then([registered(&both, r#"{"plan":"gold"}"#)]);
+    let said = event(super::Event::GuestUpdated(GuestUpdated {
+        attributes: r#"{"plan":"gold"}"#.to_owned(),
+        changed: vec!["plan".to_owned()],
+    }));
+    let expected = [ada(""), linked("anonymous_id", "a-1"), said];
+    given([]).when(identify(r#"{"plan":"gold","x":null}"#)).then(expected);
 }
 
 #[test]
@@ -158,6 +162,18 @@ fn what_is_said_at_the_login_comes_after_the_merge() {
     let updated = GuestUpdated { attributes: r#"{"seen":"blues"}"#.to_owned(), changed: vec!["seen".to_owned()] };
     let beside = given([ada("")]).beside([anonymous(r#"{"seen":"jazz"}"#)]);
     beside.when(identify(r#"{"seen":"blues"}"#)).then([by_login(merged), event(super::Event::GuestUpdated(updated))]);
+}
+
+#[test]
+fn whoever_is_part_of_the_user_already_is_not_linked_and_not_merged_again() {
+    given([ada("")]).beside_a_part().when(identify("")).then([]);
+    given([ada("")]).beside_a_part().when(merge(&[])).then([]);
+}
+
+#[test]
+fn a_user_who_was_claimed_and_not_registered_yet_takes_the_anonymous_guest_in() {
+    let expected = [ada(""), by_login(merged("", "", &[]))];
+    given([]).beside([anonymous("")]).when(identify("")).then(expected);
 }
 
 #[test]

@@ -39,10 +39,12 @@ pub struct AbsorbedInto {
     pub merge_id: String,
 }
 
-/// How a merge came about, in the words of its event.
+/// How a merge came about.
 #[derive(Clone, Copy)]
-pub(super) enum Cause {
-    Merge,
+pub(super) enum Cause<'a> {
+    /// Somebody said so.
+    Merge { preferred: &'a [String], reason: &'a str },
+    /// A login showed it.
     Identify,
 }
 
@@ -50,22 +52,27 @@ pub(super) enum Cause {
 pub(super) fn merge(
     known: &Registration,
     command: &MergeGuests,
-    other: Option<&Other<'_>>,
+    other: Option<Other<'_>>,
 ) -> Result<Vec<Event>, crate::Rejection> {
     let reason = text::line("reason", &command.reason, MAX_REASON_BYTES)?;
-    let other = other.ok_or(Rejection::NotFound)?;
-    let merged = united(known, other, &command.prefer_absorbed, Cause::Merge)?;
-    Ok(vec![Event::GuestMerged(GuestMerged { reason, ..merged })])
+    match other {
+        None => Err(Rejection::NotFound.into()),
+        Some(Other::Part) => Ok(Vec::new()),
+        Some(Other::Guest { id, state, merge_id }) => {
+            let cause = Cause::Merge { preferred: &command.prefer_absorbed, reason: &reason };
+            Ok(vec![Event::GuestMerged(united(known, id, state.guest.registration()?, merge_id, cause)?)])
+        }
+    }
 }
 
 /// What the survivor says of a merge.
 pub(super) fn united(
     known: &Registration,
-    other: &Other<'_>,
-    preferred: &[String],
-    cause: Cause,
+    absorbed_id: &str,
+    absorbed: &Registration,
+    merge_id: &str,
+    cause: Cause<'_>,
 ) -> Result<GuestMerged, crate::Rejection> {
-    let absorbed = other.state.guest.registration()?;
     if known.absorbed_into.is_some() || absorbed.absorbed_into.is_some() {
         return Err(Rejection::MergedAlready.into());
     }
@@ -73,21 +80,22 @@ pub(super) fn united(
     if known.members() + members > MOST_MEMBERS {
         return Err(Rejection::TooManyMembers.into());
     }
+    let (cause, preferred, reason) = match cause {
+        Cause::Merge { preferred, reason } => ("merge", preferred, reason),
+        Cause::Identify => ("identify", [].as_slice(), ""),
+    };
     let offered = absorbed.attributes.text();
     let (before, after) = (known.attributes.attributes()?, known.attributes.with(offered, preferred)?);
     Ok(GuestMerged {
-        absorbed_ids: vec![other.id.to_owned()],
-        merge_id: other.merge_id.to_owned(),
+        absorbed_ids: vec![absorbed_id.to_owned()],
+        merge_id: merge_id.to_owned(),
         attributes: after.text(FIELD)?,
         offered: offered.to_owned(),
         preferred: preferred.to_vec(),
         changed: before.changed(&after),
         members,
-        cause: match cause {
-            Cause::Merge => "merge".to_owned(),
-            Cause::Identify => "identify".to_owned(),
-        },
-        reason: String::new(),
+        cause: cause.to_owned(),
+        reason: reason.to_owned(),
     })
 }
 
@@ -150,14 +158,20 @@ impl Guest {
         self.registration.as_ref()?.absorbed_into.as_ref()
     }
 
-    /// Those this guest absorbed itself.
-    pub fn absorbed_ids(&self) -> impl Iterator<Item = &str> {
-        let merges = self.registration.iter().flat_map(|known| &known.merges);
-        merges.flat_map(|merge| &merge.absorbed_ids).map(String::as_str)
+    /// Those whose part it was once, and is no more.
+    pub fn former_survivors(&self) -> impl Iterator<Item = &str> {
+        self.registration.iter().flat_map(|known| &known.former_survivors).map(String::as_str)
     }
 
-    /// Whether a merge in which this guest is the survivor goes by this id.
-    pub fn has_merge(&self, merge_id: &str) -> bool {
-        self.registration.iter().flat_map(|known| &known.merges).any(|merge| merge.merge_id == merge_id)
+    /// Whether the other was merged into this guest itself, and not into one of those.
+    pub fn has_absorbed(&self, guest_id: &str) -> bool {
+        let merges = self.registration.iter().flat_map(|known| &known.merges);
+        merges.flat_map(|merge| &merge.absorbed_ids).any(|absorbed| absorbed == guest_id)
+    }
+
+    /// Those this guest absorbed in a merge; nobody when it is another's merge.
+    pub fn absorbed_in(&self, merge_id: &str) -> impl Iterator<Item = &str> {
+        let merges = self.registration.iter().flat_map(|known| &known.merges);
+        merges.filter(move |merge| merge.merge_id == merge_id).flat_map(|merge| &merge.absorbed_ids).map(String::as_str)
     }
 }

@@ -97,8 +97,25 @@ impl Projection for Profile {
                 }
                 Event::Guest(GuestEvent::GuestActivated(_)) => self.update(commit).is_active = Some(true),
                 Event::Guest(GuestEvent::GuestDeactivated(_)) => self.update(commit).is_active = Some(false),
-                // Each guest keeps what is its own; a read combines the rows of those who were merged.
-                Event::Guest(GuestEvent::GuestMerged(_) | GuestEvent::GuestAbsorbed(_)) => {
+                // What is known of them together is the survivor's; what each did stays its own, and a read combines it.
+                Event::Guest(GuestEvent::GuestMerged(merged)) => {
+                    let change = self.of(commit);
+                    change.version = commit.version;
+                    if !merged.attributes.is_empty() {
+                        change.attributes = Some(merged.attributes.clone());
+                    }
+                }
+                Event::Guest(GuestEvent::GuestUnmerged(unmerged)) => {
+                    let change = self.of(commit);
+                    (change.version, change.attributes) = (commit.version, Some(unmerged.attributes.clone()));
+                }
+                Event::Guest(
+                    GuestEvent::GuestAbsorbed(_)
+                    | GuestEvent::GuestRestored(_)
+                    | GuestEvent::IdentifierLinked(_)
+                    | GuestEvent::IdentifierUnlinked(_)
+                    | GuestEvent::IdentityConflictDetected(_),
+                ) => {
                     self.of(commit).version = commit.version;
                 }
                 Event::Interactions(InteractionEvent::InteractionRecorded(recorded)) => {
@@ -145,8 +162,8 @@ impl Projection for Profile {
 mod specs {
     use super::*;
     use crate::given::{
-        RECORDED_AT, absorbed, activated, deactivated, fold, guest, interacted, interaction, merged, provisioned,
-        registered, updated,
+        RECORDED_AT, absorbed, activated, deactivated, fold, guest, interacted, interaction, merged, merged_with,
+        provisioned, registered, restored, unmerged, updated,
     };
 
     fn only(batch: &Profile) -> &Change {
@@ -197,6 +214,17 @@ mod specs {
         let batch: Profile = fold([merged(5, guest(1), &[guest(2)]), absorbed(6, guest(2), &guest(1))]);
         let changes = column(batch.0.values(), |change| (change.version, change.position, &change.attributes));
         assert_eq!(changes, [(1, 5, &None), (1, 6, &None)]);
+    }
+
+    #[test]
+    fn what_is_known_of_guests_together_is_the_survivors_until_they_are_apart() {
+        let batch: Profile = fold([merged_with(5, guest(1), &guest(2), r#"{"tier":1.0}"#)]);
+        let change = only(&batch);
+        assert_eq!((change.attributes.as_deref(), change.updated_at), (Some(r#"{"tier":1.0}"#), None));
+        let batch: Profile = fold([unmerged(7, guest(1), &[guest(2)])]);
+        assert_eq!((only(&batch).attributes.as_deref(), only(&batch).position), (Some(""), 7));
+        let batch: Profile = fold([restored(8, guest(2), &guest(1))]);
+        assert_eq!((&only(&batch).attributes, only(&batch).version), (&None, 1));
     }
 
     #[test]

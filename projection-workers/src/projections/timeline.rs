@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use deadpool_postgres::ClientWrapper;
 use proto::Event;
-use proto::guest::GuestRegistered;
 use proto::guest::event::Kind as GuestEvent;
+use proto::guest::{Identifier, IdentifierLinked, IdentifierUnlinked, IdentityConflictDetected};
 use proto::interactions::InteractionRecorded;
 use proto::interactions::event::Kind as InteractionEvent;
 use proto::subject::{Owner, Tenant};
@@ -51,13 +51,29 @@ impl Entry {
     fn of(commit: &Opened, event: &Event) -> Result<Option<Self>, Unfoldable> {
         Ok(match event {
             Event::Guest(GuestEvent::GuestRegistered(registered)) => {
-                Some(Self { occurred_at: commit.recorded_at, summary: namespaces(registered) })
+                Some(Self { occurred_at: commit.recorded_at, summary: namespaces(&registered.identifiers) })
             }
             Event::Guest(GuestEvent::GuestMerged(merged)) => {
                 Some(Self { occurred_at: commit.recorded_at, summary: json!({ "absorbed_ids": merged.absorbed_ids }) })
             }
             Event::Guest(GuestEvent::GuestAbsorbed(absorbed)) => {
                 Some(Self { occurred_at: commit.recorded_at, summary: json!({ "survivor_id": absorbed.survivor_id }) })
+            }
+            Event::Guest(GuestEvent::GuestUnmerged(unmerged)) => Some(Self {
+                occurred_at: commit.recorded_at,
+                summary: json!({ "restored_ids": unmerged.restored_ids }),
+            }),
+            Event::Guest(GuestEvent::GuestRestored(restored)) => {
+                Some(Self { occurred_at: commit.recorded_at, summary: json!({ "survivor_id": restored.survivor_id }) })
+            }
+            Event::Guest(
+                GuestEvent::IdentifierLinked(IdentifierLinked { identifier })
+                | GuestEvent::IdentifierUnlinked(IdentifierUnlinked { identifier }),
+            ) => Some(Self { occurred_at: commit.recorded_at, summary: namespaces(identifier) }),
+            Event::Guest(GuestEvent::IdentityConflictDetected(conflict)) => {
+                let IdentityConflictDetected { other_id, namespace, reason } = conflict;
+                let summary = json!({ "other_id": other_id, "namespace": namespace, "reason": reason });
+                Some(Self { occurred_at: commit.recorded_at, summary })
             }
             // Names of attributes and none of their values.
             Event::Guest(GuestEvent::GuestUpdated(updated)) => {
@@ -76,8 +92,8 @@ impl Entry {
 }
 
 /// Without the identifiers' values: each copy of one is one more to protect.
-fn namespaces(registered: &GuestRegistered) -> Value {
-    json!({ "identifiers": column(&registered.identifiers, |identifier| identifier.namespace.as_str()) })
+fn namespaces<'a>(identifiers: impl IntoIterator<Item = &'a Identifier> + 'a) -> Value {
+    json!({ "identifiers": column(identifiers, |identifier| identifier.namespace.as_str()) })
 }
 
 fn kind_and_topic(recorded: &InteractionRecorded) -> Value {

@@ -39,13 +39,21 @@ pub(super) fn published(event: &Event, subject: &LogSubject) -> Option<Form> {
         }
         Event::Guest(Guest::GuestMerged(merged)) => form(
             "guest.profile.merged",
-            json!({"survivor_id": owner, "absorbed_ids": merged.absorbed_ids, "merge_id": merged.merge_id}),
+            json!({"survivor_id": owner, "absorbed_ids": merged.absorbed_ids, "merge_id": merged.merge_id, "cause": merged.cause}),
         ),
+        Event::Guest(Guest::GuestUnmerged(unmerged)) => form(
+            "guest.profile.unmerged",
+            json!({"survivor_id": owner, "restored_ids": unmerged.restored_ids, "merge_id": unmerged.merge_id}),
+        ),
+        Event::Guest(Guest::IdentifierLinked(_) | Guest::IdentifierUnlinked(_)) => {
+            form("guest.profile.updated", json!({"guest_id": owner, "changed": ["identifiers"]}))
+        }
         Event::Interactions(Interactions::InteractionRecorded(recorded)) => {
             form("guest.interaction.recorded", json!({"guest_id": owner, "occurred_at": occurred_at(recorded)}))
         }
-        // A merge is told by the survivor's event, which names everybody; a tenant is nobody else's business.
-        Event::Guest(Guest::GuestAbsorbed(_))
+        // A merge is told by the survivor's event, which names everybody; who is not taken for whom and what becomes of a tenant is
+        // nobody else's business.
+        Event::Guest(Guest::GuestAbsorbed(_) | Guest::GuestRestored(_) | Guest::IdentityConflictDetected(_))
         | Event::Tenant(
             Tenant::TenantProvisioned(_)
             | Tenant::TenantSuspended(_)
@@ -70,7 +78,10 @@ fn occurred_at(recorded: &InteractionRecorded) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use proto::guest::{GuestAbsorbed, GuestDeactivated, GuestMerged, GuestRegistered, GuestUpdated, Identifier};
+    use proto::guest::{
+        GuestAbsorbed, GuestDeactivated, GuestMerged, GuestRegistered, GuestRestored, GuestUnmerged, GuestUpdated,
+        Identifier, IdentifierLinked, IdentifierUnlinked, IdentityConflictDetected,
+    };
     use proto::subject::Owner;
     use proto::tenant::TenantProvisioned;
 
@@ -113,8 +124,33 @@ mod tests {
     }
 
     #[test]
+    fn an_identifier_that_comes_or_goes_is_told_without_it() {
+        let identifier = Some(Identifier { namespace: "email".to_owned(), value: "canary@example.com".to_owned() });
+        let linked = Guest::IdentifierLinked(IdentifierLinked { identifier: identifier.clone() });
+        let unlinked = Guest::IdentifierUnlinked(IdentifierUnlinked { identifier });
+        for event in [linked, unlinked] {
+            let (name, said) = says(&Event::Guest(event)).expect("published");
+            assert_eq!(name, "guest.profile.updated");
+            assert!(said.contains(r#""changed":["identifiers"]"#) && !said.contains("canary"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_merge_that_is_undone_is_told_by_the_survivor() {
+        let (restored_ids, merge_id) = (vec!["prf_a".to_owned()], "mrg_1".to_owned());
+        let unmerged = GuestUnmerged { restored_ids, merge_id, ..GuestUnmerged::default() };
+        let (name, said) = says(&Event::Guest(Guest::GuestUnmerged(unmerged))).expect("published");
+        assert_eq!(name, "guest.profile.unmerged");
+        assert!(said.contains(r#""restored_ids":["prf_a"]"#) && said.contains(r#""merge_id":"mrg_1""#), "{said}");
+        assert_eq!(says(&Event::Guest(Guest::GuestRestored(GuestRestored::default()))), None);
+        let conflict = Guest::IdentityConflictDetected(IdentityConflictDetected::default());
+        assert_eq!(says(&Event::Guest(conflict)), None);
+    }
+
+    #[test]
     fn a_merge_is_told_once_and_by_the_survivor() {
-        let merged = GuestMerged { absorbed_ids: vec!["prf_a".to_owned()], merge_id: "mrg_1".to_owned() };
+        let (absorbed_ids, merge_id) = (vec!["prf_a".to_owned()], "mrg_1".to_owned());
+        let merged = GuestMerged { absorbed_ids, merge_id, cause: "merge".to_owned(), ..GuestMerged::default() };
         let (name, said) = says(&Event::Guest(Guest::GuestMerged(merged))).expect("published");
         assert_eq!(name, "guest.profile.merged");
         assert!(said.contains(r#""absorbed_ids":["prf_a"]"#) && said.contains(r#""merge_id":"mrg_1""#), "{said}");

@@ -1,7 +1,8 @@
 //! Comparing two generations of a read model row by row, while both are folded on.
 //!
 //! Of one snapshot it is known how far each generation is, partition by partition. A row that neither has changed beyond the nearer
-//! of the two has to be the same in both; one that has moved is looked at again in a later snapshot, until each was compared once.
+//! of the two has to be the same in both; one that has moved is looked at again in a later snapshot, until each was compared once. A
+//! row that only the one behind has may have been taken away since, and is one that moves.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,7 +27,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
 const REACHED: &str = "
 -- reached()
 CREATE TEMPORARY TABLE reached ON COMMIT DROP AS
-SELECT live.pp AS in_pp, least(live.position, next.position) AS up_to
+SELECT live.pp AS in_pp, live.position AS live_at, next.position AS next_at
 FROM keepsake.generation_progress live
 JOIN keepsake.generation_progress next ON next.pp = live.pp";
 
@@ -203,7 +204,11 @@ impl<'a> Comparison<'a> {
             "
 -- compare_generations()
 CREATE TEMPORARY TABLE found ON COMMIT DROP AS
-SELECT {key}, greatest(l.position, n.position) > reached.up_to AS is_moving
+SELECT {key}, CASE
+         WHEN l.position IS NULL THEN live_at > next_at OR n.position > live_at
+         WHEN n.position IS NULL THEN next_at > live_at OR l.position > next_at
+         ELSE greatest(l.position, n.position) > least(live_at, next_at)
+       END AS is_moving
 FROM {from}
 JOIN pg_temp.reached ON reached.in_pp = COALESCE(l.pp, n.pp)
 WHERE l::text IS DISTINCT FROM n::text",

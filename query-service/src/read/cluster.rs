@@ -5,7 +5,8 @@
 
 /// The cluster of guest `$2` of tenant `$1`, left in the transaction's settings for the queries after it, and how far all rows
 /// are that they may use: those of read models `$3`, of the cluster's partitions and of `$4`; and from where on commits of those
-/// it is about are parked, if any are. A chain is followed upwards for 32 steps: merges that make a longer one must not be let in.
+/// it is about are parked, if any are. A chain is followed upwards for 100 steps: no more guests
+/// are let into one cluster (`domain::guest::MOST_MEMBERS`).
 ///
 /// A step is a LATERAL that its LIMIT or OFFSET keeps from becoming a join over a whole tenant: the planner takes every cluster
 /// for a huge one, and nearly all have one member.
@@ -23,7 +24,7 @@ WITH RECURSIVE up (guest_id, pp, canonical_id, canonical_pp, steps) AS (
     WHERE tenant = $1 AND guest_id = up.canonical_id
     LIMIT 1
   ) AS next
-  WHERE up.canonical_id <> up.guest_id AND up.steps < 32
+  WHERE up.canonical_id <> up.guest_id AND up.steps < 100
 ), cluster (guest_id, pp) AS (
   SELECT met.* FROM up CROSS JOIN LATERAL (VALUES (guest_id, pp), (canonical_id, canonical_pp)) AS met
   UNION

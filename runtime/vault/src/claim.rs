@@ -69,7 +69,7 @@ impl Vault {
         proposed: Owner,
     ) -> Result<Owner, VaultError> {
         let known_as = self.known_as(tenant, identifier).await?;
-        if let Some(owner) = self.0.owners.get(&known_as) {
+        if let Some((owner, _)) = self.0.owners.get(&known_as) {
             return Ok(owner);
         }
         let guest = (tenant.clone(), proposed);
@@ -80,7 +80,7 @@ impl Vault {
                 if keyed {
                     self.0.keys.insert(guest, keys);
                 }
-                self.0.owners.insert(known_as, owner.clone());
+                self.cache_owner(known_as, &owner);
                 Ok(owner)
             }
             Claimed::Lost => self.find(known_as).await?.ok_or(VaultError::Corrupt("a claim that was lost and not won")),

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proto::identifier::Identifier;
 use proto::subject::{Owner, Tenant};
+use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use crate::aead;
@@ -62,13 +64,35 @@ impl Vault {
         Ok(secret)
     }
 
-    /// The guest an identifier names; `None` when nobody registered it.
+    /// The guest an identifier names; `None` when nobody registered it. From the cache, where it stays however old: another process
+    /// may have given the identifier to somebody else since.
     pub async fn lookup(&self, tenant: &Tenant, identifier: &Identifier) -> Result<Option<Owner>, VaultError> {
+        self.look_up(tenant, identifier, Duration::MAX).await
+    }
+
+    /// The same as [`lookup`](Self::lookup), from the cache only when it was asked within `newest`.
+    pub async fn look_up(
+        &self,
+        tenant: &Tenant,
+        identifier: &Identifier,
+        newest: Duration,
+    ) -> Result<Option<Owner>, VaultError> {
         let known_as = self.known_as(tenant, identifier).await?;
         match self.0.owners.get(&known_as) {
-            Some(owner) => Ok(Some(owner)),
-            None => self.find(known_as).await,
+            Some((owner, asked_at)) if asked_at.elapsed() < newest => Ok(Some(owner)),
+            Some(_) | None => self.find(known_as).await,
         }
+    }
+
+    /// Whose an identifier was when it was asked last; `None` when that is forgotten or was never asked.
+    pub fn remembered(&self, tenant: &Tenant, identifier: &Identifier) -> Option<Owner> {
+        let digest = self.0.secrets.get(tenant)?.identifier_digest(identifier);
+        let known_as = KnownAs { tenant: tenant.clone(), namespace: identifier.namespace().to_owned(), digest };
+        self.0.owners.get(&known_as).map(|(owner, _)| owner)
+    }
+
+    pub(crate) fn cache_owner(&self, known_as: KnownAs, owner: &Owner) {
+        self.0.owners.insert(known_as, (owner.clone(), Instant::now()));
     }
 
     pub(crate) async fn known_as(&self, tenant: &Tenant, identifier: &Identifier) -> Result<KnownAs, VaultError> {
@@ -76,13 +100,14 @@ impl Vault {
         Ok(KnownAs { tenant: tenant.clone(), namespace: identifier.namespace().to_owned(), digest })
     }
 
-    /// The same as [`lookup`](Self::lookup), past the cache.
+    /// Past the cache.
     pub(crate) async fn find(&self, known_as: KnownAs) -> Result<Option<Owner>, VaultError> {
         let (tenant, digest) = (known_as.tenant.as_str(), known_as.digest.as_slice());
         let rows = self.rows(LOOK_UP, &[&tenant, &known_as.namespace, &digest]).await?;
         let owner = rows.first().map(|row| owner_at(row, 0)).transpose()?;
-        if let Some(owner) = &owner {
-            self.0.owners.insert(known_as, owner.clone());
+        match &owner {
+            Some(owner) => self.cache_owner(known_as, owner),
+            None => drop(self.0.owners.remove(&known_as)),
         }
         Ok(owner)
     }

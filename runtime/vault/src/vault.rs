@@ -45,7 +45,8 @@ pub(crate) struct Inner {
     /// Keys the pseudonyms of people who act: one is made for every request.
     pub(crate) pseudonyms: Key,
     pub(crate) secrets: Cache<Tenant, TenantSecret>,
-    pub(crate) owners: Cache<KnownAs, Owner>,
+    /// And when the register said so.
+    pub(crate) owners: Cache<KnownAs, (Owner, Instant)>,
     pub(crate) keys: Cache<(Tenant, Owner), Arc<GuestKeys>>,
     pub(crate) claims: Arc<Group<Claim, Claimed>>,
     pub(crate) additions: Arc<Group<NewGuest, bool>>,

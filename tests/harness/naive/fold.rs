@@ -1,11 +1,12 @@
 //! What each event does to each table, told row by row.
 
+mod identity;
 mod timeline;
 
 use chrono::{DateTime, Utc};
 use proto::Event;
+use proto::guest::GuestRegistered;
 use proto::guest::event::Kind as GuestEvent;
-use proto::guest::{GuestAbsorbed, GuestMerged, GuestRegistered};
 use proto::interactions::InteractionRecorded;
 use proto::interactions::event::Kind as InteractionEvent;
 use proto::tenant::TenantProvisioned;
@@ -35,7 +36,7 @@ pub(super) fn fold(tables: &mut Tables, commit: &Commit) {
                 tenant.set("position", commit.position);
             }
             Event::Guest(GuestEvent::GuestRegistered(registered)) => {
-                identity(tables, commit, registered);
+                identity::register(tables, commit, registered);
                 registration(tables, commit, registered);
                 timeline::add(tables, commit, &entry("GuestRegistered"), &timeline::namespaces(registered));
             }
@@ -52,14 +53,46 @@ pub(super) fn fold(tables: &mut Tables, commit: &Commit) {
                 timeline::add(tables, commit, &entry("GuestDeactivated"), "{}");
             }
             Event::Guest(GuestEvent::GuestMerged(merged)) => {
-                survival(tables, commit, merged);
+                identity::merge(tables, commit, merged);
+                if merged.attributes != "" {
+                    profile(tables, commit).set("attributes", &merged.attributes);
+                }
                 profile(tables, commit).set("version", commit.version);
                 timeline::add(tables, commit, &entry("GuestMerged"), &timeline::absorbed_ids(merged));
             }
             Event::Guest(GuestEvent::GuestAbsorbed(absorbed)) => {
-                absorption(tables, commit, absorbed);
+                identity::read_as(tables, commit, &absorbed.survivor_id);
                 profile(tables, commit).set("version", commit.version);
-                timeline::add(tables, commit, &entry("GuestAbsorbed"), &timeline::survivor_id(absorbed));
+                timeline::add(tables, commit, &entry("GuestAbsorbed"), &timeline::survivor_id(&absorbed.survivor_id));
+            }
+            Event::Guest(GuestEvent::GuestUnmerged(unmerged)) => {
+                identity::unmerge(tables, commit, unmerged);
+                profile(tables, commit).set("attributes", object(&unmerged.attributes));
+                profile(tables, commit).set("version", commit.version);
+                timeline::add(tables, commit, &entry("GuestUnmerged"), &timeline::restored_ids(unmerged));
+            }
+            Event::Guest(GuestEvent::GuestRestored(restored)) => {
+                identity::read_as(tables, commit, &commit.owner);
+                profile(tables, commit).set("version", commit.version);
+                timeline::add(tables, commit, &entry("GuestRestored"), &timeline::survivor_id(&restored.survivor_id));
+            }
+            Event::Guest(GuestEvent::IdentifierLinked(linked)) => {
+                let identifier = linked.identifier.as_ref().expect("one");
+                identity::link(tables, commit, identifier);
+                identity::touch(tables, commit);
+                profile(tables, commit).set("version", commit.version);
+                timeline::add(tables, commit, &entry("IdentifierLinked"), &timeline::namespace(identifier));
+            }
+            Event::Guest(GuestEvent::IdentifierUnlinked(unlinked)) => {
+                let identifier = unlinked.identifier.as_ref().expect("one");
+                identity::unlink(tables, commit, identifier);
+                profile(tables, commit).set("version", commit.version);
+                timeline::add(tables, commit, &entry("IdentifierUnlinked"), &timeline::namespace(identifier));
+            }
+            Event::Guest(GuestEvent::IdentityConflictDetected(conflict)) => {
+                identity::conflict(tables, commit, index, event_id, conflict);
+                profile(tables, commit).set("version", commit.version);
+                timeline::add(tables, commit, &entry("IdentityConflictDetected"), &timeline::conflict(conflict));
             }
             Event::Interactions(InteractionEvent::InteractionRecorded(recorded)) => {
                 interaction(tables, commit, event_id, recorded);
@@ -94,30 +127,6 @@ fn standing(tables: &mut Tables, commit: &Commit, suspended_at: Cell, reason: Ce
     tenant.set("suspended_at", suspended_at);
     tenant.set("suspension_reason", reason);
     tenant.set("position", commit.position);
-}
-
-fn identity(tables: &mut Tables, commit: &Commit, registered: &GuestRegistered) {
-    let row = guest(commit).with("canonical_id", &commit.owner).with("canonical_pp", commit.pp);
-    tables.insert("identity", row.with("registered_at", commit.recorded_at));
-    for identifier in &registered.identifiers {
-        let row = guest(commit).with("namespace", &identifier.namespace).with("value", &identifier.value);
-        tables.insert("identity_identifier", row);
-    }
-}
-
-fn survival(tables: &mut Tables, commit: &Commit, merged: &GuestMerged) {
-    for absorbed_id in &merged.absorbed_ids {
-        let row = guest(commit).with("absorbed_id", absorbed_id);
-        tables.insert("identity_absorbed", row.with("absorbed_pp", partition(&commit.tenant, absorbed_id)));
-    }
-}
-
-fn absorption(tables: &mut Tables, commit: &Commit, absorbed: &GuestAbsorbed) {
-    let (row, is_new) = tables.find_or_insert("identity", guest(commit));
-    assert!(!is_new, "{} was absorbed before it was registered", commit.owner);
-    row.set("canonical_id", &absorbed.survivor_id);
-    row.set("canonical_pp", partition(&commit.tenant, &absorbed.survivor_id));
-    row.set("position", commit.position);
 }
 
 /// The guest's profile, which this commit is the last to touch.

@@ -6,11 +6,12 @@ use std::fmt;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 /// Every table of the read models and what its primary key consists of.
-const TABLES: [(&str, &[&str]); 10] = [
+const TABLES: [(&str, &[&str]); 11] = [
     ("tenant", &["tenant"]),
     ("identity", &["tenant", "guest_id"]),
     ("identity_absorbed", &["tenant", "guest_id", "absorbed_id"]),
     ("identity_identifier", &["tenant", "guest_id", "namespace", "value"]),
+    ("identity_conflict", &["tenant", "guest_id", "position", "event_index"]),
     ("profile", &["tenant", "guest_id"]),
     ("interaction", &["tenant", "guest_id", "occurred_at", "interaction_id"]),
     ("topic_guest", &["tenant", "topic_key", "guest_id"]),
@@ -144,6 +145,13 @@ impl Tables {
         let key = row.key(key_columns(name));
         let former = self.0.entry(name).or_default().insert(key, row);
         assert!(former.is_none(), "{name} has this row already: {former:?}");
+    }
+
+    /// Takes a row away that has to be there.
+    pub(super) fn remove(&mut self, name: &'static str, row: &Row) {
+        let key = row.key(key_columns(name));
+        let former = self.0.entry(name).or_default().remove(&key);
+        assert!(former.is_some(), "{name} has no row {key}");
     }
 
     /// The row that has the key of this one, which is added when there is none; true when it was.

@@ -30,6 +30,10 @@ impl Route {
         Self { method: Method::PUT, ..Self::post(path, scope) }
     }
 
+    fn delete(path: &'static str, scope: Scope) -> Self {
+        Self { method: Method::DELETE, ..Self::post(path, scope) }
+    }
+
     fn patch(path: &'static str, scope: Scope) -> Self {
         Self { method: Method::PATCH, body: "{}", ..Self::post(path, scope) }
     }
@@ -45,6 +49,9 @@ impl Route {
 
 const RECORD: &str = r#"{"kind":"order.created","topic":"jazz"}"#;
 const EVENT: &str = r#"{"user_id":"{guest}","event_name":"order.created","event_at":"2026-03-01T10:00:00Z"}"#;
+
+const LINK: &str = r#"{"identifier":"ada@example.com","identifier_namespace":"email"}"#;
+const MERGE: &str = r#"{"absorbed_id":"bob"}"#;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -78,6 +85,18 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/api/v1/guests/{guest}/deactivate", Scope::GuestWrite).with("{}"),
         Route::post("/guests/{guest}/activate", Scope::GuestWrite).with("{}"),
         Route::post("/api/v1/guests/{guest}/activate", Scope::GuestWrite).with("{}"),
+        Route::get("/guests/{guest}/identifiers", Scope::ProfileRead, true),
+        Route::get("/api/v1/guests/{guest}/identifiers", Scope::ProfileRead, true),
+        Route::get("/identity/conflicts", Scope::ProfileRead, false),
+        Route::get("/api/v1/identity/conflicts", Scope::ProfileRead, false),
+        Route::post("/guests/identify", Scope::GuestWrite).with(r#"{"user_id":"ada"}"#),
+        Route::post("/api/v1/guests/identify", Scope::GuestWrite).with(r#"{"user_id":"ada"}"#),
+        Route::post("/guests/{guest}/identifiers", Scope::GuestWrite).with(LINK),
+        Route::post("/api/v1/guests/{guest}/identifiers", Scope::GuestWrite).with(LINK),
+        Route::delete("/guests/{guest}/identifiers/email/nobody@example.com", Scope::GuestWrite),
+        Route::delete("/api/v1/guests/{guest}/identifiers/email/nobody@example.com", Scope::GuestWrite),
+        Route::post("/guests/{guest}/merge", Scope::GuestWrite).with(MERGE),
+        Route::post("/api/v1/guests/{guest}/merge", Scope::GuestWrite).with(MERGE),
         Route::post("/users", Scope::GuestWrite).with(r#"{"user_id":"ada"}"#),
         Route::post("/api/v1/users", Scope::GuestWrite).with(r#"{"user_id":"ada"}"#),
         Route::post("/tenants", Scope::TenantAdmin).with(r#"{"name":"A tenant"}"#),

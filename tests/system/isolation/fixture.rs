@@ -2,7 +2,7 @@
 
 use tokio_postgres::Client as Postgres;
 
-use keepsake_tests::harness::{Client, InProcess, World, merge, rebuild, until_folded};
+use keepsake_tests::harness::{Client, InProcess, World, rebuild, until_folded};
 
 pub(super) const OURS: &str = "ours";
 /// In this tenant's name and so in every row of it.
@@ -61,8 +61,8 @@ impl Two {
         let world = World::start().await;
         let services = InProcess::start(&world).await;
         let client = Client::new(&world, &services.query.url(), OURS).await;
-        set_up(&client, OURS, "oursword").await;
-        let their_guests = set_up(&client.of(THEIRS), THEIRS, THEIR_WORD).await;
+        set_up(&client, "oursword").await;
+        let their_guests = set_up(&client.of(THEIRS), THEIR_WORD).await;
         until_folded(&world, &client).await;
         // Two generations of one read model: what a rebuild makes is held to the same.
         let (code, said) = rebuild(&world, &["profile", "--throttle", "none"]).await;
@@ -100,7 +100,7 @@ async fn relations(admin: &Postgres) -> Vec<Relation> {
 }
 
 /// What a tenant has: guests with identifiers and attributes, a merge, interactions, a suspension that is over. Answers our ids.
-async fn set_up(client: &Client, tenant: &str, word: &str) -> Vec<String> {
+async fn set_up(client: &Client, word: &str) -> Vec<String> {
     client.accepted("tenant.provision", None, &format!(r#"{{"name":"{word} shop"}}"#)).await;
     let mut guests = Vec::new();
     for guest in 0..4 {
@@ -114,7 +114,13 @@ async fn set_up(client: &Client, tenant: &str, word: &str) -> Vec<String> {
         );
         client.accepted("interactions.record", None, &record).await;
     }
-    merge::merge(&client.nats, tenant, &format!("{word}-merge"), &guests[0], &[&guests[1]]).await;
+    let merge = format!(r#"{{"guest_id":"{}","absorbed_id":"{}","reason":"{word}"}}"#, guests[0], guests[1]);
+    client.accepted("guest.merge", None, &merge).await;
+    // The first one turns out to be known already, and the second is not taken for it.
+    for user in ["one", "another"] {
+        let login = format!(r#"{{"user_id":"{word}-{user}","anonymous_id":"{word}-3","anonymous_namespace":"email"}}"#);
+        client.accepted("guest.identify", None, &login).await;
+    }
     client.accepted("tenant.configure", None, r#"{"requests_per_s":700000}"#).await;
     client.accepted("tenant.suspend", None, &format!(r#"{{"reason":"{word}"}}"#)).await;
     client.accepted("tenant.resume", None, "{}").await;

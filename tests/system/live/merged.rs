@@ -57,7 +57,7 @@ async fn nothing_is_passed_over_while_a_lane_of_one_who_was_merged_stands_still(
 
     let hold = admin.transaction().await.expect("begins");
     hold.query(HOLD, &[&i16::from(2 * PARTITIONS_OF_A_LANE)]).await.expect("holds");
-    let merged = scene.merge("mrg_1", &survivor, &absorbed).await;
+    let merged = scene.merge(&survivor, &absorbed).await;
     let expected = [position(&merged) - 1, position(&merged)].map(id_at);
     hold.commit().await.expect("lets go");
     let mut last = id_at(position(&merged));

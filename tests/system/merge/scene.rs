@@ -66,7 +66,13 @@ impl Scene {
         self.client.accepted("interactions.record", None, &record).await.consistency_token
     }
 
-    pub(crate) async fn merge(&self, merge_id: &str, survivor: &Guest, absorbed: &Guest) -> String {
+    pub(crate) async fn merge(&self, survivor: &Guest, absorbed: &Guest) -> String {
+        let merge = format!(r#"{{"guest_id":"{}","absorbed_id":"{}"}}"#, survivor.id, absorbed.id);
+        self.client.accepted("guest.merge", None, &merge).await.consistency_token
+    }
+
+    /// The same where no command would: into a guest who is part of another already.
+    pub(super) async fn merge_by_hand(&self, merge_id: &str, survivor: &Guest, absorbed: &Guest) -> String {
         merge(&self.client.nats, TENANT, merge_id, &survivor.id, &[&absorbed.id]).await
     }
 

@@ -21,14 +21,14 @@ async fn a_read_of_merged_guests_is_never_older_than_its_token_in_any_of_their_l
     let guests = [(0, scene.guest(0, &[1]).await), (2, scene.guest(2, &[2]).await), (3, scene.guest(3, &[3]).await)];
     let [(_, survivor), (_, middle), (_, first)] = &guests;
     let mut admin = scene.world.database.connect(&scene.world.database.read_admin).await;
-    let token = scene.merge("mrg_1", middle, first).await;
+    let token = scene.merge(middle, first).await;
     scene.client.read(&format!("/users/{}", first.id), &token).await;
     let behind = (StatusCode::SERVICE_UNAVAILABLE, None);
 
     // The lane of one of them holds still while they are merged: nobody may hear of less than all three.
     let hold = admin.transaction().await.expect("begins");
     hold.query(HOLD, &[&i16::from(2 * PARTITIONS_OF_A_LANE)]).await.expect("holds");
-    let token = scene.merge("mrg_2", survivor, middle).await;
+    let token = scene.merge(survivor, middle).await;
     for (_, guest) in &guests {
         assert_eq!(scene.impatiently(guest, &token).await, behind);
     }

@@ -31,14 +31,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Addressed {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<String>::from_request_parts(parts, state).await;
         let Path(guest_id) = path.map_err(|_| Problem::unprocessable("invalid_identifier", "the path is not UTF-8"))?;
+        Self::by(guest_id, parts, state).await
+    }
+}
+
+impl Addressed {
+    /// The guest of this id, in the namespace that the query string names.
+    async fn by<S: Send + Sync>(guest_id: String, parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let detail = "this takes ?namespace= once, and nothing else";
         let query = Query::<Addressing>::from_request_parts(parts, state).await;
         let Query(Addressing { namespace }) = query.map_err(|_| Problem::unprocessable("invalid_filter", detail))?;
         Ok(Self { guest_id, namespace })
     }
-}
 
-impl Addressed {
     /// The command in the body, about this guest; `named` is where it says whom it is about.
     pub(super) fn command<C: DeserializeOwned>(
         self,
@@ -75,5 +80,36 @@ impl IntoParams for Addressed {
             path_parameter("guest_id", guest, text()),
             query_parameter("namespace", namespace, text().pattern(Some("^[a-z0-9_]{0,64}$"))),
         ]
+    }
+}
+
+/// An identifier in a URL, and the guest who is to have it no more.
+pub(super) struct AddressedIdentifier {
+    pub(super) guest: Addressed,
+    pub(super) namespace: String,
+    pub(super) identifier: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for AddressedIdentifier {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<(String, String, String)>::from_request_parts(parts, state).await;
+        let Path((guest_id, namespace, identifier)) =
+            path.map_err(|_| Problem::unprocessable("invalid_identifier", "the path is not UTF-8"))?;
+        let guest = Addressed::by(guest_id, parts, state).await?;
+        Ok(Self { guest, namespace, identifier })
+    }
+}
+
+impl IntoParams for AddressedIdentifier {
+    fn into_params(location: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let namespace = "What kind of identifier it is.";
+        let identifier = "The identifier to take away.";
+        let own = [
+            path_parameter("identifier_namespace", namespace, text().pattern(Some("^[a-z0-9_]{1,64}$"))),
+            path_parameter("identifier", identifier, text()),
+        ];
+        Addressed::into_params(location).into_iter().chain(own).collect()
     }
 }

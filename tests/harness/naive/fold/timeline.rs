@@ -1,7 +1,7 @@
 //! What a timeline says of each event.
 
 use chrono::{DateTime, Utc};
-use proto::guest::{GuestAbsorbed, GuestMerged, GuestRegistered, GuestUpdated};
+use proto::guest::{GuestMerged, GuestRegistered, GuestUnmerged, GuestUpdated, Identifier, IdentityConflictDetected};
 use proto::interactions::InteractionRecorded;
 use serde_json::Value;
 
@@ -48,8 +48,26 @@ pub(super) fn absorbed_ids(merged: &GuestMerged) -> String {
     format!(r#"{{"absorbed_ids":[{}]}}"#, ids.join(","))
 }
 
-pub(super) fn survivor_id(absorbed: &GuestAbsorbed) -> String {
-    format!(r#"{{"survivor_id":{}}}"#, quoted(&absorbed.survivor_id))
+pub(super) fn restored_ids(unmerged: &GuestUnmerged) -> String {
+    let mut ids = Vec::new();
+    for id in &unmerged.restored_ids {
+        ids.push(quoted(id));
+    }
+    format!(r#"{{"restored_ids":[{}]}}"#, ids.join(","))
+}
+
+pub(super) fn survivor_id(survivor_id: &str) -> String {
+    format!(r#"{{"survivor_id":{}}}"#, quoted(survivor_id))
+}
+
+pub(super) fn namespace(identifier: &Identifier) -> String {
+    format!(r#"{{"identifiers":[{}]}}"#, quoted(&identifier.namespace))
+}
+
+pub(super) fn conflict(conflict: &IdentityConflictDetected) -> String {
+    let [namespace, other_id, reason] =
+        [&conflict.namespace, &conflict.other_id, &conflict.reason].map(|text| quoted(text));
+    format!(r#"{{"namespace":{namespace},"other_id":{other_id},"reason":{reason}}}"#)
 }
 
 pub(super) fn kind_and_topic(recorded: &InteractionRecorded) -> String {
