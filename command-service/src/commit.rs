@@ -1,11 +1,12 @@
 //! From a decision to the one message that stores it.
 
 use chrono::{DateTime, Utc};
-use domain::Context;
+use domain::guest::others_part;
+use domain::{Context, Other};
 use prost::Message as _;
 use proto::identifier::Identifier;
 use proto::interactions::event::Kind as InteractionsEvent;
-use proto::subject::{LogSubject, Owner, Tenant};
+use proto::subject::{LogSubject, Tenant};
 use proto::{Command, Commit, Event, SealedPart};
 use runtime::clock;
 use vault::audit::Actor;
@@ -44,42 +45,42 @@ impl Request {
     }
 }
 
-/// A request whose owner is found.
+/// A request, and whom it was found to be about.
 #[derive(Clone)]
 pub(crate) struct Resolved<'a> {
     pub(crate) request: &'a Request,
     pub(crate) subject: LogSubject,
-    /// The caller's name for the guest, when it was addressed by one.
-    pub(crate) addressed_as: Option<Identifier>,
-    /// The guest who was addressed and is part of the owner.
-    pub(crate) by_way_of: Option<Owner>,
-    /// Another one of whom the request speaks, and who is part of the owner already.
-    pub(crate) part: Option<Owner>,
-    /// It was looked whether the request was carried out where the guest was part of another then.
-    pub(crate) is_final: bool,
+    pub(crate) target: Target,
 }
 
 impl<'a> Resolved<'a> {
     pub(crate) fn new(request: &'a Request, target: Target) -> Self {
-        let Target { owner, addressed_as, by_way_of, part, others: _, is_final } = target;
-        let subject = LogSubject::new(request.tenant.clone(), owner);
-        Self { request, subject, addressed_as, by_way_of, part, is_final }
+        let subject = LogSubject::new(request.tenant.clone(), target.own.owner.clone());
+        Self { request, subject, target }
     }
 
     /// Whether the owner is still the one the request is about: it was found by what was known of it a while ago.
     pub(crate) fn stands(&self, loaded: &Loaded) -> bool {
-        let guest = &loaded.state.guest;
+        let (guest, target) = (&loaded.state.guest, &self.target);
         if !guest.is_registered() {
             return true;
         }
-        let is_addressed = match &self.by_way_of {
-            Some(part) => guest.has_absorbed(part.as_str()),
-            None => self.addressed_as.as_ref().is_none_or(|known_as| guest.is_known_as(known_as)),
-        };
-        let was_part = guest.former_survivors().next().is_some() && !self.is_final;
+        let was_part = guest.former_survivors().next().is_some() && !target.is_final;
         let is_whole =
             !target::is_about_the_whole(&self.request.command) || (guest.absorbed_into().is_none() && !was_part);
-        is_addressed && is_whole && self.part.as_ref().is_none_or(|part| guest.has_absorbed(part.as_str()))
+        let is_to_be = |user: &Identifier| guest.is_known_as(user) || guest.may_be(user);
+        is_whole
+            && target.own.stands(guest)
+            && target.part.as_ref().is_none_or(|part| guest.has_absorbed(part.as_str()))
+            && target.to_be.as_ref().is_none_or(is_to_be)
+    }
+
+    /// What a decision has to know besides the owner's state.
+    pub(crate) fn context<'c>(&self, other: Option<Other<'c>>) -> Context<'c> {
+        let Target { own, part, to_be, .. } = &self.target;
+        let other = other.or_else(|| part.is_some().then_some(Other::Part));
+        let names_a_part = own.by_way_of.is_some() && to_be.is_none();
+        Context { other, names_a_part, ..Context::new(clock::now(), self.request.received_at) }
     }
 }
 
@@ -136,7 +137,7 @@ pub(crate) async fn draft(
         causation_id: String::new(),
         actor: Some(proto::Actor { kind: request.sender.kind.to_string(), id: request.sender.id.clone() }),
         request_hash: request_hash(vault, request).await?,
-        data_subjects: if subject.owner.is_guest() { vec![subject.owner.to_string()] } else { Vec::new() },
+        data_subjects: data_subjects(subject, events),
         addressed_as: addressed_as(resolved, keys)?,
         batch: None,
         snapshot_position: loaded.snapshot_position,
@@ -145,9 +146,23 @@ pub(crate) async fn draft(
     Ok(Box::new(Draft { expected: loaded.head, commit, after }))
 }
 
+/// The owner, and whoever is told of besides.
+fn data_subjects(subject: &LogSubject, events: &[Event]) -> Vec<String> {
+    if !subject.owner.is_guest() {
+        return Vec::new();
+    }
+    let own = subject.owner.to_string();
+    let others = events.iter().flat_map(|event| match event {
+        Event::Guest(event) => others_part(&own, event),
+        Event::Tenant(_) | Event::Interactions(_) => Vec::new(),
+    });
+    let others: Vec<String> = others.map(|(id, _)| id).collect();
+    [vec![own.clone()], others].concat()
+}
+
 fn addressed_as(resolved: &Resolved<'_>, keys: Option<&GuestKeys>) -> Result<Option<SealedPart>, Fault> {
     let Resolved { request, subject, .. } = resolved;
-    let Some(known_as) = &resolved.addressed_as else { return Ok(None) };
+    let Some(known_as) = &resolved.target.own.addressed_as else { return Ok(None) };
     let (facet, _) = request.command.name();
     let (namespace, value) = (known_as.namespace().to_owned(), known_as.value().to_owned());
     let text = proto::guest::Identifier { namespace, value }.encode_to_vec();

@@ -7,6 +7,7 @@ mod together;
 
 use std::sync::Arc;
 
+use domain::guest::Rejection;
 use event_log::durability::DurabilityProof;
 use proto::guest::command::Kind as GuestCommand;
 use proto::identifier::Identifier;
@@ -22,13 +23,13 @@ use crate::commit::{Request, Resolved};
 use crate::error::Fault;
 use crate::event_store::EventStore;
 use crate::spans;
-use crate::target::{self, Finder, Target};
+use crate::target::{self, Finder, Party, Target};
 use crate::tenants::Tenants;
 use crate::turn_queue::TurnQueue;
 use settle::Settled;
 
 /// How often it is found anew whom a command is about. Identifiers and merges change seldom.
-const SEARCHES: u32 = 4;
+const SEARCHES: u32 = 5;
 
 pub(crate) struct Executor {
     store: EventStore,
@@ -96,8 +97,19 @@ impl Executor {
     async fn search_and_settle(&self, request: &Request) -> Result<Reply, Fault> {
         let mut why = Fault::VersionConflict;
         for search in 0..SEARCHES {
+            // Whoever was faster is about to say so.
+            if search > 1 {
+                tokio::time::sleep(settle::PAUSE * (1 << search)).await;
+            }
             let finder = Finder { vault: &self.vault, store: &self.store, request, anew: search > 0 };
-            let target = finder.find().await?;
+            let target = match finder.find().await {
+                // Claimed by somebody who is about to say so, or to die.
+                Err(taken @ Fault::Rejected(domain::Rejection::Guest(Rejection::IdentifierTaken))) => {
+                    why = taken;
+                    continue;
+                }
+                found => found?,
+            };
             reply::require_owner(request.owner.as_deref(), &target)?;
             let settled = if target.others.is_empty() {
                 self.settle_alone(request, target).await
@@ -134,12 +146,13 @@ impl Executor {
     }
 
     /// The places are taken in one order by everybody, so that nobody waits in a circle.
-    async fn settle_with_others(&self, request: &Request, mut target: Target) -> Result<Settled, Fault> {
-        let others = std::mem::take(&mut target.others).into_iter();
-        let others: Vec<_> = others.map(|other| LogSubject::new(request.tenant.clone(), other)).collect();
+    async fn settle_with_others(&self, request: &Request, target: Target) -> Result<Settled, Fault> {
+        let subject = |other: &Party| LogSubject::new(request.tenant.clone(), other.owner.clone());
+        let others: Vec<_> = target.others.iter().map(subject).collect();
         let resolved = Resolved::new(request, target);
         let mut subjects: Vec<&LogSubject> = others.iter().chain([&resolved.subject]).collect();
         subjects.sort_by_key(|subject| subject.owner.as_str());
+        subjects.dedup();
         let mut places = Vec::with_capacity(subjects.len());
         for subject in subjects {
             let mut place = self.queue.enter(subject.clone());

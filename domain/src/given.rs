@@ -17,12 +17,13 @@ pub(crate) struct Given {
     other: Option<State>,
     /// The other one is read as this one.
     part: bool,
+    names_a_part: bool,
 }
 
 pub(crate) struct When(Result<Vec<Event>, Rejection>);
 
 pub(crate) fn given(events: impl IntoIterator<Item = Event>) -> Given {
-    Given { state: after(events), other: None, part: false }
+    Given { state: after(events), other: None, part: false, names_a_part: false }
 }
 
 fn after(events: impl IntoIterator<Item = Event>) -> State {
@@ -40,11 +41,16 @@ impl Given {
         Self { part: true, ..self }
     }
 
+    /// Named by what a part of this one is known by.
+    pub(crate) fn named_by_a_part(self) -> Self {
+        Self { names_a_part: true, ..self }
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "a spec reads as a sentence")]
     pub(crate) fn when(self, command: Command) -> When {
         let other = self.other.as_ref().map(|state| Other::Guest { id: OTHER_ID, state, merge_id: MERGE_ID });
         let other = if self.part { Some(Other::Part) } else { other };
-        let context = Context { other, ..Context::new(NOW, NOW) };
+        let context = Context { other, names_a_part: self.names_a_part, ..Context::new(NOW, NOW) };
         When(self.state.decide(&command, &context))
     }
 }

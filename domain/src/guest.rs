@@ -21,7 +21,7 @@ use proto::guest::{
 use proto::identifier;
 use serde::{Deserialize, Serialize};
 
-use crate::Other;
+use crate::Context;
 use crate::values::attributes::Attributes;
 use crate::values::{self, json, text};
 use identifiers::{Conflicts, Identifiers, held};
@@ -140,7 +140,7 @@ impl Registration {
             }
             Event::GuestUnmerged(unmerged) => {
                 self.attributes.unmerge(&unmerged.merge_id, &unmerged.attributes);
-                self.merges.retain(|merge| merge.merge_id != unmerged.merge_id);
+                self.merges.retain(|merge| merge.id != unmerged.merge_id);
             }
             Event::GuestAbsorbed(absorbed) => {
                 let (survivor_id, merge_id) = (absorbed.survivor_id.clone(), absorbed.merge_id.clone());
@@ -155,15 +155,12 @@ impl Registration {
 
     fn bytes(&self) -> usize {
         let merges = self.merges.iter().map(Merge::bytes).sum::<usize>();
-        self.identifiers.bytes() + self.attributes.bytes() + merges
+        let former = self.former_survivors.iter().map(String::len).sum::<usize>();
+        self.identifiers.bytes() + self.attributes.bytes() + merges + former + self.conflicts.bytes()
     }
 }
 
-pub(crate) fn decide(
-    guest: &Guest,
-    command: &Command,
-    other: Option<Other<'_>>,
-) -> Result<Vec<Event>, crate::Rejection> {
+pub(crate) fn decide(guest: &Guest, command: &Command, context: &Context<'_>) -> Result<Vec<Event>, crate::Rejection> {
     match command {
         Command::Register(command) => register(guest, command),
         Command::Update(command) => update(guest.registration()?, command),
@@ -172,8 +169,8 @@ pub(crate) fn decide(
         Command::Deactivate(command) => deactivate(guest.registration()?, command),
         Command::Link(command) => identifiers::link(guest.registration()?, command),
         Command::Unlink(command) => identifiers::unlink(guest.registration()?, command),
-        Command::Identify(command) => identify::identify(guest, command, other),
-        Command::Merge(command) => merges::merge(guest.registration()?, command, other),
+        Command::Identify(command) => identify::identify(guest, command, context),
+        Command::Merge(command) => merges::merge(guest.registration()?, command, context.other),
         Command::Unmerge(command) => merges::unmerge(guest.registration()?, command),
     }
 }

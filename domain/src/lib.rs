@@ -26,12 +26,14 @@ pub struct Context<'a> {
     pub received_at: DateTime<Utc>,
     /// Whom the command is about besides.
     pub other: Option<Other<'a>>,
+    /// The command names a guest who is part of the one that is decided about.
+    pub names_a_part: bool,
 }
 
 impl Context<'_> {
     /// Of a command that is about one owner.
     pub fn new(now: DateTime<Utc>, received_at: DateTime<Utc>) -> Self {
-        Self { now, received_at, other: None }
+        Self { now, received_at, other: None, names_a_part: false }
     }
 }
 

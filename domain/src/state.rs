@@ -21,7 +21,7 @@ impl State {
     pub fn decide(&self, command: &Command, context: &Context<'_>) -> Result<Vec<Event>, Rejection> {
         match command {
             Command::Tenant(command) => Ok(wrap(tenant::decide(&self.tenant, command)?, Event::Tenant)),
-            Command::Guest(command) => Ok(wrap(guest::decide(&self.guest, command, context.other)?, Event::Guest)),
+            Command::Guest(command) => Ok(wrap(guest::decide(&self.guest, command, context)?, Event::Guest)),
             Command::Interactions(command) => {
                 Ok(wrap(interactions::decide(self, command, context)?, Event::Interactions))
             }
@@ -160,7 +160,7 @@ mod properties {
                 Event::Guest(GuestEvent::GuestUpdated(updated)) => updated.attributes.clone(),
                 Event::Guest(GuestEvent::GuestUnmerged(unmerged)) => unmerged.attributes.clone(),
                 Event::Guest(GuestEvent::GuestMerged(merged)) if !merged.attributes.is_empty() => merged.attributes.clone(),
-                _ => said,
+                Event::Guest(_) | Event::Interactions(_) | Event::Tenant(_) => said,
             });
             prop_assert_eq!(state.guest.attributes(), said);
         }

@@ -23,10 +23,8 @@ pub(crate) enum Fault {
     TenantSuspended,
     #[error("no such guest")]
     GuestNotFound,
-    #[error("who asks is no guest")]
-    NoGuest,
-    #[error("a guest asks for what is about others")]
-    NotForGuests,
+    #[error("{0}")]
+    WrongPrincipal(&'static str),
     #[error("nobody registered the guest who asks")]
     NoProfile,
     #[error("no such route")]
@@ -91,10 +89,7 @@ impl From<Fault> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "tenant_suspended", "this tenant is suspended: nothing of it is read")
             }
             Fault::GuestNotFound => Self::not_found("guest_not_found", "this tenant knows no such guest"),
-            Fault::NoGuest => Self::forbidden("wrong_principal", "this is for guests: your token is no guest's"),
-            Fault::NotForGuests => {
-                Self::forbidden("wrong_principal", "this is about other guests, too, and none of a guest's own token")
-            }
+            Fault::WrongPrincipal(why) => Self::forbidden("wrong_principal", why),
             Fault::NoProfile => Self::not_found("no_profile", "nothing is known of you yet"),
             Fault::RouteNotFound => Self::not_found("route_not_found", "there is no such route"),
             Fault::TopicNotFound => Self::not_found("topic_not_found", "no interaction of this tenant has that topic"),

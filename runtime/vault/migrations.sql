@@ -100,6 +100,6 @@ GRANT SELECT, INSERT, UPDATE (revoked_at) ON vault.api_key TO keepsake_vault_kee
 GRANT SELECT ON vault.api_key TO keepsake_vault_lookup;
 
 -- Which claim of the identifier stands, and since when: one who gives an identifier back must not take away what was claimed anew
--- meanwhile. A registration's has neither.
+-- meanwhile. A registration's has no id.
 ALTER TABLE vault.identifier ADD COLUMN IF NOT EXISTS claim uuid, ADD COLUMN IF NOT EXISTS claimed_at timestamptz;
 GRANT UPDATE (claim, claimed_at) ON vault.identifier TO keepsake_vault_keeper;

@@ -4,11 +4,13 @@ mod links;
 mod logins;
 mod merges;
 mod races;
+mod stale;
 mod thousands;
 
 use axum::http::{Method, StatusCode};
 use keepsake_tests::harness::naive::assert_tables_equal;
-use keepsake_tests::harness::{Client, InProcess, World, until_folded};
+use keepsake_tests::harness::{Client, InProcess, World, log, until_folded};
+use proto::guest::event::Kind as Event;
 use serde_json::{Value, json};
 
 use crate::lanes::settled::verified;
@@ -85,6 +87,16 @@ impl Scene {
 
 fn types(reply: &Value) -> Vec<&str> {
     reply["events"].as_array().expect("a list").iter().map(|event| event["type"].as_str().expect("a type")).collect()
+}
+
+/// The id of the last merge in the log, as `guest.profile.merged` tells it.
+async fn last_merge(scene: &Scene) -> String {
+    let entries = log::read(&scene.client.nats).await;
+    let events = entries.iter().rev().flat_map(|entry| &entry.commit.events);
+    let merged = events.into_iter().find(|event| event.r#type == "GuestMerged").expect("a merge");
+    let read = proto::Event::read("GuestMerged", 1, &merged.open).expect("readable");
+    let proto::Event::Guest(Event::GuestMerged(merged)) = read else { panic!("a merge") };
+    merged.merge_id
 }
 
 /// What a profile says, but for when it says so.

@@ -1,5 +1,7 @@
 //! Published events: everything that is told to others is told, in order, once, and nothing of a person.
 
+mod told;
+
 use std::collections::BTreeSet;
 
 use async_nats::jetstream;
@@ -8,15 +10,13 @@ use event_log::stream::StreamOptions;
 use futures_util::future::join_all;
 use proto::subject::PUBLISHED_STREAM;
 use runtime::http_client::HttpClient;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use keepsake_tests::harness::{
-    Client, InProcess, Published, Workers, World, append_unknown, eventually, log, rebuild, repository, services,
-    until_folded, until_published,
+    Client, InProcess, Published, Workers, World, append_unknown, eventually, log, rebuild, services, until_folded,
+    until_published,
 };
 
-/// Texts that stand nowhere by chance.
-const CANARIES: [&str; 5] = ["canary-quokka", "canary-wombat", "canary_numbat", "canary-dunnart", "canary-bilby"];
 const ROOM: StreamOptions = StreamOptions { replicas: 1, max_bytes: 1 << 30 };
 
 /// As if another process had it for a moment.
@@ -56,22 +56,6 @@ async fn is_all_told(client: &Client) -> Vec<Published> {
     told
 }
 
-/// The event that the documentation shows.
-fn documented() -> Value {
-    let page = std::fs::read_to_string(repository().join("docs/published-events.md")).expect("the page");
-    let block = page.split("```json").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
-    serde_json::from_str(block).expect("JSON")
-}
-
-/// What an object has, without what it says there.
-fn shape(value: &Value) -> Value {
-    match value {
-        Value::Object(members) => members.iter().map(|(name, member)| (name.clone(), shape(member))).collect(),
-        Value::Array(items) => items.clone().into(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Value::Null,
-    }
-}
-
 fn record(guest: &str) -> String {
     format!(r#"{{"guest_id":"{guest}","kind":"product.viewed"}}"#)
 }
@@ -81,89 +65,6 @@ async fn commander(world: &World) -> (runtime::Running, Client) {
     let client = Client::new(world, &command.url(), "demo").await;
     client.provision().await;
     (command, client)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_event_is_told_in_order_with_ids_and_times_and_nothing_of_a_person() {
-    let world = World::start().await;
-    let services = InProcess::start(&world).await;
-    let client = Client::new(&world, &services.query.url(), "demo").await;
-    client.provision().await;
-    client.of("other").provision().await;
-    let [identifier, attribute, kind, topic, property] = CANARIES;
-    let register = format!(r#"{{"identifier":"{identifier}","attributes":{{"name":"{attribute}"}}}}"#);
-    let ada = client.accepted("guest.register", None, &register).await.guest_id;
-    let bob = client.register("bob").await.guest_id;
-    client.of("other").register("bob").await;
-    let rich = format!(
-        r#"{{"guest_id":"{identifier}","kind":"{kind}","topic":"{topic}","occurred_at":"2026-03-01T10:00:00+05:30","properties":{{"note":"{property}"}}}}"#
-    );
-    let recorded = client.accepted("interactions.record", None, &rich).await;
-    let identified = format!(r#"{{"user_id":"carl","anonymous_id":"{identifier}","anonymous_namespace":"user_id"}}"#);
-    for (command, body) in [
-        ("update", format!(r#"{{"guest_id":"{ada}","attributes":{{"plan":"{attribute}"}}}}"#)),
-        ("link", format!(r#"{{"guest_id":"{ada}","identifier":"{attribute}","identifier_namespace":"email"}}"#)),
-        ("unlink", format!(r#"{{"guest_id":"{ada}","identifier":"{attribute}","identifier_namespace":"email"}}"#)),
-        ("identify", identified),
-        (
-            "merge",
-            format!(
-                r#"{{"guest_id":"{ada}","absorbed_id":"{bob}","prefer_absorbed":["{attribute}"],"reason":"{topic}"}}"#
-            ),
-        ),
-    ] {
-        client.accepted(&format!("guest.{command}"), None, &body).await;
-    }
-    until_published(&world, &client).await;
-
-    let told = is_all_told(&client).await;
-    for published in &told {
-        let text = published.event.to_string();
-        assert!(CANARIES.iter().all(|canary| !text.contains(canary)), "{text}");
-        assert_eq!(published.message_id, published.id());
-        let tenant = published.event["tenant"].as_str().expect("a tenant");
-        assert_eq!(published.subject, format!("pub.{tenant}.{}", published.event["type"].as_str().expect("a type")));
-    }
-    let the = |name: &str| &told.iter().find(|it| it.event["type"] == name).expect("it is told").event;
-    let interaction = the("guest.interaction.recorded");
-    let time = interaction["time"].as_str().expect("a time");
-    assert_eq!(
-        *interaction,
-        json!({
-            "specversion": "1.0",
-            "id": recorded.events[0].id,
-            "source": "/keepsake/demo",
-            "type": "guest.interaction.recorded",
-            "subject": ada,
-            "time": time,
-            "datacontenttype": "application/json",
-            "tenant": "demo",
-            "position": recorded.consistency_token,
-            "data": {
-                "guest_id": ada,
-                "occurred_at": "2026-03-01T10:00:00+05:30",
-                "sealed": ["kind", "topic", "properties", "context"],
-            },
-        })
-    );
-    assert!(time.ends_with('Z') && time.len() == "2026-03-01T10:00:00.000000Z".len(), "{time}");
-    assert_eq!(shape(interaction), shape(&documented()), "docs/published-events.md shows what subscribers get");
-    let sealed = json!({"guest_id": ada, "sealed": ["identifiers", "attributes"]});
-    assert_eq!(the("guest.profile.created")["data"], sealed);
-    let mut merged = the("guest.profile.merged")["data"].clone();
-    let merge_id = merged.as_object_mut().expect("an object").remove("merge_id").expect("told");
-    let sealed = ["attributes", "offered", "preferred", "reason"];
-    assert_eq!(merged, json!({"survivor_id": ada, "absorbed_ids": [bob], "cause": "merge", "sealed": sealed}));
-    let unmerge = format!(r#"{{"guest_id":"{bob}","merge_id":{merge_id},"reason":"{topic}"}}"#);
-    client.accepted("guest.unmerge", None, &unmerge).await;
-    until_published(&world, &client).await;
-    let told = is_all_told(&client).await;
-    let unmerged = &told.last().expect("it is told").event;
-    assert!(CANARIES.iter().all(|canary| !unmerged.to_string().contains(canary)), "{unmerged}");
-    let sealed = ["attributes", "reason"];
-    let expected = json!({"survivor_id": ada, "restored_ids": [bob], "merge_id": merge_id, "sealed": sealed});
-    assert_eq!(unmerged["data"], expected);
-    services.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,11 +14,14 @@ use super::Executor;
 use super::settle::Progress;
 use crate::commit::Resolved;
 use crate::error::Fault;
-use crate::event_store::{Loaded, Reach};
-use crate::target::Finder;
+use crate::event_store::Loaded;
+use crate::target::{Finder, Party};
 
 /// Who has an identifier that a command would link.
-pub(super) struct Elsewhere(Owner);
+pub(super) struct Holder {
+    owner: Owner,
+    identifier: Identifier,
+}
 
 /// An identifier that a command takes from a guest, as the register had it before the command was decided.
 pub(super) struct GivenBack {
@@ -27,56 +30,43 @@ pub(super) struct GivenBack {
 }
 
 impl Executor {
+    fn finder<'a>(&'a self, resolved: &'a Resolved<'_>) -> Finder<'a> {
+        Finder { vault: &self.vault, store: &self.store, request: resolved.request, anew: true }
+    }
+
     /// Claims what these events link. `Some` when one of the identifiers is another guest's.
-    pub(super) async fn claim(&self, resolved: &Resolved<'_>, events: &[Event]) -> Result<Option<Elsewhere>, Fault> {
+    pub(super) async fn claim(&self, resolved: &Resolved<'_>, events: &[Event]) -> Result<Option<Holder>, Fault> {
         let LogSubject { tenant, owner } = &resolved.subject;
         for identifier in events.iter().filter_map(linked) {
             let identifier =
                 Identifier::parse(&identifier.namespace, &identifier.value).map_err(|_| Fault::Unencodable)?;
-            match self.vault.link(tenant, &identifier, owner).await? {
-                Linked::Own => {}
-                Linked::Taken(other) if self.take_back_dead(&other, &resolved.subject, &identifier).await? => {
-                    if let Linked::Taken(other) = self.vault.link(tenant, &identifier, owner).await? {
-                        return Ok(Some(Elsewhere(other)));
-                    }
-                }
-                Linked::Taken(other) => return Ok(Some(Elsewhere(other))),
+            let mut linked = self.vault.link(tenant, &identifier, owner).await?;
+            if let Linked::Taken(other) = &linked
+                && self.finder(resolved).take_back_dead(other, &identifier).await?
+            {
+                linked = self.vault.link(tenant, &identifier, owner).await?;
+            }
+            if let Linked::Taken(owner) = linked {
+                return Ok(Some(Holder { owner, identifier }));
             }
         }
         Ok(None)
     }
 
-    /// Takes a claim away from a guest who has never got the identifier, or has it no more.
-    async fn take_back_dead(&self, guest: &Owner, of: &LogSubject, identifier: &Identifier) -> Result<bool, Fault> {
-        let subject = LogSubject::new(of.tenant.clone(), guest.clone());
-        let Some(claim) = self.vault.claim_of(&subject.tenant, identifier, guest).await?.filter(|claim| claim.is_old)
-        else {
-            return Ok(false);
-        };
-        let loaded = self.store.load(&subject).await?;
-        let state = &self.store.catch_up(&subject, &loaded, Reach::Leader).await?.state.guest;
-        // Who is not registered yet is being registered just now, for all we know.
-        let is_dead = state.is_registered() && !state.is_known_as(identifier);
-        if is_dead {
-            self.vault.release(&subject.tenant, identifier, guest, claim).await?;
-        }
-        Ok(is_dead)
-    }
-
     /// An identifier that a command would link is another guest's: of one that is read as the same, nothing has to change.
-    pub(super) async fn identifier_elsewhere(
+    pub(super) async fn held_by(
         &self,
         resolved: &Resolved<'_>,
         loaded: &Loaded,
-        Elsewhere(owner): Elsewhere,
+        Holder { owner, identifier }: Holder,
     ) -> Result<Progress, Fault> {
-        let request = resolved.request;
         let taken = domain::Rejection::Guest(Rejection::IdentifierTaken).into();
-        if !matches!(request.command, Command::Guest(GuestCommand::Link(_))) {
+        if !matches!(resolved.request.command, Command::Guest(GuestCommand::Link(_))) {
             return Ok(Progress::elsewhere(taken));
         }
-        let finder = Finder { vault: &self.vault, store: &self.store, request, anew: true };
-        if finder.read_as(owner).await? == resolved.subject.owner {
+        let finder = self.finder(resolved);
+        let has_it = finder.owner_of(&identifier).await? == Some(owner.clone());
+        if has_it && finder.read_as(Party::of(owner)).await?.owner == resolved.subject.owner {
             return self.answer_without_append(resolved, loaded, Ok(())).await;
         }
         Err(taken)
@@ -108,7 +98,7 @@ impl Executor {
         match claim {
             Some(claim) if appended => Ok(self.vault.release(tenant, &identifier, owner, claim).await?),
             // Taken before, and perhaps not given back; or linked again since.
-            Some(_) => self.take_back_dead(owner, &resolved.subject, &identifier).await.map(drop),
+            Some(_) => self.finder(resolved).take_back_dead(owner, &identifier).await.map(drop),
             None => Ok(()),
         }
     }

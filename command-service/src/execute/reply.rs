@@ -1,6 +1,5 @@
 //! What the caller of a command is told.
 
-use proto::subject::Owner;
 use proto::{EventId, Reply};
 use runtime::problem::Problem;
 
@@ -29,10 +28,7 @@ pub(super) fn reply(resolved: &Resolved<'_>, original: Original, replayed: bool)
 
 /// The owner a sender routed by is the one its command names, or the one that stands for it by now.
 pub(super) fn require_owner(named: Option<&str>, found: &Target) -> Result<(), Fault> {
-    let is = |owner: &Owner, named: &str| owner.as_str() == named;
-    let agrees = named.is_none_or(|named| {
-        is(&found.owner, named) || found.by_way_of.as_ref().is_some_and(|addressed| is(addressed, named))
-    });
+    let agrees = named.is_none_or(|named| found.own.owner.as_str() == named || found.addressed.as_str() == named);
     let detail = "the owner in the subject is not the one the command is about";
     if agrees { Ok(()) } else { Err(Problem::unprocessable("owner_mismatch", detail).into()) }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use domain::{Context, Other};
-use proto::{Commit, Reply};
-use runtime::clock;
+use domain::Context;
+use domain::guest::others_part;
+use proto::{Commit, Event, Reply};
 
 use super::Executor;
 use super::claims::links;
@@ -17,7 +17,7 @@ use crate::event_store::{Loaded, Original, Reach};
 /// How often a command is decided before its caller hears of the conflict.
 pub(super) const ATTEMPTS: u32 = 5;
 /// Doubled with each try: somebody else's append is under way, and may be part of a large batch.
-const PAUSE: Duration = Duration::from_millis(5);
+pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
 /// How a command ended with whom it was decided about.
 pub(super) enum Settled {
@@ -117,14 +117,16 @@ impl Executor {
             // Nothing has come in between: the same bytes again, and the guard stores them once.
             Some(draft) if draft.expected == loaded.head => draft,
             _ => {
-                let other = resolved.part.is_some().then_some(Other::Part);
-                let context = Context { other, ..Context::new(clock::now(), request.received_at) };
+                let context = resolved.context(None);
                 match decide(request, loaded, &context) {
                     Ok(events) if !events.is_empty() => {
+                        if is_told_elsewhere(&events) {
+                            return Ok(Progress::elsewhere(Fault::VersionConflict));
+                        }
                         if links(&request.command)
-                            && let Some(elsewhere) = Box::pin(self.claim(resolved, &events)).await?
+                            && let Some(holder) = Box::pin(self.claim(resolved, &events)).await?
                         {
-                            return Box::pin(self.identifier_elsewhere(resolved, loaded, elsewhere)).await;
+                            return Box::pin(self.held_by(resolved, loaded, holder)).await;
                         }
                         let keys = self.store.keys_of(subject).await?;
                         commit::draft(&self.vault, resolved, loaded, keys.as_deref(), &events, &context).await?
@@ -184,8 +186,16 @@ impl Executor {
     }
 }
 
+/// Whether others have a part in these events: they are not to be appended without theirs.
+fn is_told_elsewhere(events: &[Event]) -> bool {
+    events.iter().any(|event| match event {
+        Event::Guest(event) => !others_part("", event).is_empty(),
+        Event::Tenant(_) | Event::Interactions(_) => false,
+    })
+}
+
 /// What the rules make of the command, if the owner is as its sender has seen it.
-pub(super) fn decide(request: &Request, loaded: &Loaded, context: &Context<'_>) -> Result<Vec<proto::Event>, Fault> {
+pub(super) fn decide(request: &Request, loaded: &Loaded, context: &Context<'_>) -> Result<Vec<Event>, Fault> {
     let (facet, _) = request.command.name();
     if request.precondition.as_ref().is_some_and(|precondition| !precondition.holds(loaded.version(facet))) {
         return Err(Fault::Outdated);

@@ -17,6 +17,7 @@ use crate::appender::Appended;
 use crate::commit::{self, Draft, Resolved};
 use crate::error::Fault;
 use crate::event_store::{Loaded, Original, Reach};
+use crate::target::{Party, Target};
 
 /// The owner a command is about and the others it is told of, each as the log's leader knows it.
 struct Gathered {
@@ -54,30 +55,39 @@ impl Executor {
             let replayed = !ours.stored(&original);
             return self.original_answer(resolved, original, replayed).await;
         }
-        if !resolved.stands(own) {
+        let mut others_stand = resolved.target.others.iter().zip(&gathered.others);
+        let others_stand = others_stand.all(|(party, (_, loaded))| party.stands(&loaded.state.guest));
+        if !resolved.stands(own) || !others_stand {
             return Ok(Progress::elsewhere(Fault::VersionConflict));
         }
         let merge_id = format!("mrg_{}", clock::ordered_id().simple());
+        let identifies = matches!(request.command, Command::Guest(GuestCommand::Identify(_)));
         let unmerges = matches!(request.command, Command::Guest(GuestCommand::Unmerge(_)));
         let other = gathered.others.first().filter(|_| !unmerges).map(|(subject, loaded)| Other::Guest {
             id: subject.owner.as_str(),
             state: &loaded.state,
             merge_id: &merge_id,
         });
-        let context = Context { other, ..Context::new(clock::now(), request.received_at) };
+        let context = resolved.context(other);
         let events = match decide(request, own, &context) {
             Ok(events) if !events.is_empty() => events,
-            // One of the two became part of another meanwhile.
-            Err(Fault::Rejected(domain::Rejection::Guest(Rejection::MergedAlready))) => {
-                return Ok(Progress::elsewhere(domain::Rejection::Guest(Rejection::MergedAlready).into()));
+            // One of the two became part of another meanwhile, or is being registered just now.
+            Err(Fault::Rejected(domain::Rejection::Guest(why @ Rejection::MergedAlready))) => {
+                return Ok(Progress::elsewhere(domain::Rejection::Guest(why).into()));
+            }
+            Err(Fault::Rejected(domain::Rejection::Guest(Rejection::NotFound))) if identifies => {
+                return Ok(Progress::elsewhere(Fault::VersionConflict));
             }
             nothing => return self.answer_without_append(resolved, own, nothing.map(drop)).await,
         };
-        if let Some(elsewhere) = self.claim(resolved, &events).await? {
-            return self.identifier_elsewhere(resolved, own, elsewhere).await;
+        if let Some(holder) = self.claim(resolved, &events).await? {
+            return self.held_by(resolved, own, holder).await;
         }
-        let drafts = self.drafts(resolved, &gathered, &events, &context).await?;
-        self.append_drafts(resolved, drafts, ours).await
+        match self.drafts(resolved, &gathered, &events, &context).await? {
+            Some(drafts) => self.append_drafts(resolved, drafts, ours).await,
+            // Merged or restored since it was found whom it is about.
+            None => Ok(Progress::elsewhere(Fault::VersionConflict)),
+        }
     }
 
     async fn gather(&self, subject: &LogSubject, others: &[LogSubject]) -> Result<Gathered, Fault> {
@@ -93,23 +103,22 @@ impl Executor {
         Ok(Gathered { own, others: gathered })
     }
 
-    /// The owner's commit, and one for each other that has a part in it, in that order.
+    /// The owner's commit, and one for each other that has a part in it, in that order. `None` when somebody else has a part.
     async fn drafts(
         &self,
         resolved: &Resolved<'_>,
         gathered: &Gathered,
         events: &[Event],
         context: &Context<'_>,
-    ) -> Result<Vec<(LogSubject, Box<Draft>)>, Fault> {
+    ) -> Result<Option<Vec<(LogSubject, Box<Draft>)>>, Fault> {
         let keys = self.store.keys_of(&resolved.subject).await?;
         let own = commit::draft(&self.vault, resolved, &gathered.own, keys.as_deref(), events, context).await?;
         let mut drafts = vec![(resolved.subject.clone(), own)];
         for (id, part) in events.iter().flat_map(|event| parts(resolved, event)) {
             let other = gathered.others.iter().find(|(subject, _)| subject.owner.as_str() == id);
-            // Merged or restored since it was found whom it is about.
-            let Some((subject, loaded)) = other else { return Err(Fault::VersionConflict) };
+            let Some((subject, loaded)) = other else { return Ok(None) };
             let keys = self.store.keys_of(subject).await?;
-            let resolved = Resolved { subject: subject.clone(), addressed_as: None, ..resolved.clone() };
+            let resolved = Resolved::new(resolved.request, Target::of(Party::of(subject.owner.clone())));
             let draft = commit::draft(&self.vault, &resolved, loaded, keys.as_deref(), &[part], context).await?;
             drafts.push((subject.clone(), draft));
         }
@@ -120,7 +129,7 @@ impl Executor {
                 draft.commit.batch = Some(BatchPart { id: id.clone(), index, count });
             }
         }
-        Ok(drafts)
+        Ok(Some(drafts))
     }
 
     async fn append_drafts(

@@ -13,7 +13,7 @@ use super::{Registration, Rejection};
 use crate::values;
 
 /// Kinds of identifiers that a browser or a machine has, and nobody in particular: whoever has no other is anonymous.
-const ANONYMOUS: [&str; 2] = ["anonymous_id", "device_id"];
+pub(super) const ANONYMOUS: [&str; 2] = ["anonymous_id", "device_id"];
 /// Of a kind a person has one of, and kinds it has few of.
 const ONE: [&str; 1] = ["user_id"];
 const FEW: [&str; 2] = ["email", "phone"];
@@ -21,7 +21,7 @@ const MOST_OF_FEW: usize = 5;
 const MOST_OF_A_KIND: usize = 20;
 const MOST: usize = 1_000;
 
-/// Conflicts a guest remembers, so that each is told once; of more, the first ones.
+/// Conflicts a guest remembers, so that each is told once; further ones are not told.
 const MOST_CONFLICTS: usize = 100;
 
 /// Who else has which kinds of identifiers that were said to be the guest's.
@@ -30,13 +30,15 @@ pub(super) struct Conflicts(BTreeSet<(String, String)>);
 
 impl Conflicts {
     pub(super) fn has(&self, conflict: &IdentityConflictDetected) -> bool {
-        self.0.contains(&(conflict.other_id.clone(), conflict.namespace.clone()))
+        self.0.len() >= MOST_CONFLICTS || self.0.contains(&(conflict.other_id.clone(), conflict.namespace.clone()))
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.0.iter().map(|(other_id, namespace)| other_id.len() + namespace.len()).sum()
     }
 
     pub(super) fn note(&mut self, conflict: &IdentityConflictDetected) {
-        if self.0.len() < MOST_CONFLICTS {
-            self.0.insert((conflict.other_id.clone(), conflict.namespace.clone()));
-        }
+        self.0.insert((conflict.other_id.clone(), conflict.namespace.clone()));
     }
 }
 
@@ -72,13 +74,8 @@ impl Identifiers {
         self.0.retain(|linked| !linked.is(identifier));
     }
 
-    /// Whether one of them is a person's, and no machine's.
-    pub(super) fn are_a_persons(&self) -> bool {
-        self.0.iter().any(|linked| !ANONYMOUS.contains(&linked.namespace.as_str()))
-    }
-
-    pub(super) fn has_none(&self, namespace: &str) -> bool {
-        self.0.iter().all(|linked| linked.namespace != namespace)
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|linked| linked.namespace.as_str())
     }
 
     /// Whether there is room for one more of a kind.

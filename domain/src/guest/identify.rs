@@ -8,13 +8,14 @@ use super::identifiers::{held, linked};
 use super::merges::{Cause, united};
 use super::{Guest, Registration, Rejection};
 use crate::values;
-use crate::{Other, Rejection as Refusal};
+use crate::{Context, Other, Rejection as Refusal};
 
 const ANONYMOUS_ID: &str = "anonymous_id";
 const FIELD: &str = "attributes";
 const BOTH_IDENTIFIED: &str = "both_identified";
 const TOO_MANY_IDENTIFIERS: &str = "too_many_identifiers";
 const TOO_MANY_MEMBERS: &str = "too_many_members";
+const TOO_MUCH_KNOWN: &str = "too_much_known";
 
 /// Whom an identification speaks of, by identifiers in their normal form.
 pub struct Named {
@@ -39,24 +40,23 @@ impl Named {
 impl Guest {
     /// Whether this guest may turn out to be a user: one that has another identifier of that kind is another user.
     pub fn may_be(&self, user: &identifier::Identifier) -> bool {
-        self.registration.as_ref().is_some_and(|known| known.identifiers.has_none(user.namespace()))
+        self.registration.as_ref().is_some_and(|known| !known.namespaces().contains(user.namespace()))
     }
 }
 
-/// Decides about the user, or about the anonymous guest that becomes one. `other` is whoever else has the anonymous identifier.
-pub(super) fn identify(
-    guest: &Guest,
-    command: &IdentifyGuest,
-    other: Option<Other<'_>>,
-) -> Result<Vec<Event>, Refusal> {
+/// Decides about the user, or about the anonymous guest that becomes one. The other one is whoever else has the anonymous identifier.
+pub(super) fn identify(guest: &Guest, command: &IdentifyGuest, context: &Context<'_>) -> Result<Vec<Event>, Refusal> {
     let named = Named::by(command)?;
     let (user, anonymous) = (held(&named.user), named.anonymous.as_ref().map(held));
     let mut found = match &guest.registration {
         Some(known) => Found { known: known.clone(), events: Vec::new() },
         None => Found::registered(user.clone()),
     };
-    found.attach(user);
-    match (anonymous, other) {
+    // What a part of the guest is known by stays with that one.
+    if !context.names_a_part {
+        found.attach(user);
+    }
+    match (anonymous, context.other) {
         (Some(anonymous), Some(Other::Guest { id, state, merge_id })) => {
             found.take_in(&anonymous, id, &state.guest, merge_id)?;
         }
@@ -100,7 +100,10 @@ impl Found {
     /// Merges whoever was anonymous until now. Two who are both identified are never made one because a machine was shared.
     fn take_in(&mut self, anonymous: &Identifier, id: &str, other: &Guest, merge_id: &str) -> Result<(), Refusal> {
         let other = other.registration()?;
-        if other.identifiers.are_a_persons() {
+        if other.absorbed_into.is_some() {
+            return Err(Rejection::MergedAlready.into());
+        }
+        if other.is_identified() {
             self.conflict(id, &anonymous.namespace, BOTH_IDENTIFIED);
             return Ok(());
         }
@@ -109,6 +112,7 @@ impl Found {
             Err(Refusal::Guest(Rejection::TooManyMembers)) => {
                 self.conflict(id, &anonymous.namespace, TOO_MANY_MEMBERS);
             }
+            Err(Refusal::Invalid(_)) => self.conflict(id, &anonymous.namespace, TOO_MUCH_KNOWN),
             Err(refusal) => return Err(refusal),
         }
         Ok(())

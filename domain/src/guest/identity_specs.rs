@@ -76,6 +76,7 @@ fn merged(attributes: &str, offered: &str, changed: &[&str]) -> GuestMerged {
         offered: offered.to_owned(),
         changed: changed.iter().map(ToString::to_string).collect(),
         members: 1,
+        namespaces: vec!["anonymous_id".to_owned()],
         cause: "merge".to_owned(),
         reason: "the same".to_owned(),
         ..GuestMerged::default()
@@ -193,6 +194,33 @@ fn whoever_logs_in_where_somebody_else_was_is_somebody_else() {
 }
 
 #[test]
+fn whoever_has_a_persons_part_is_identified_too() {
+    let with_bob = GuestMerged { namespaces: vec!["user_id".to_owned()], ..merged("", "", &[]) };
+    let other = [anonymous(""), event(super::Event::GuestMerged(with_bob.clone()))];
+    given([ada("")]).beside(other).when(identify("")).then([conflict(OTHER_ID, "both_identified")]);
+    let known_as = |value: &str| identifier::Identifier::parse("user_id", value).expect("valid");
+    let guest = [anonymous(""), event(super::Event::GuestMerged(with_bob))];
+    let state = guest.iter().fold(crate::State::default(), crate::State::evolve);
+    assert!(!state.guest.may_be(&known_as("ada")), "a part of it is another user");
+}
+
+#[test]
+fn a_user_who_is_part_of_another_is_not_linked_to_that_one() {
+    given([registered(&[("email", "b@example.com"), ("anonymous_id", "a-1")], "")])
+        .named_by_a_part()
+        .when(identify(""))
+        .then([]);
+}
+
+#[test]
+fn a_login_that_would_make_one_of_two_of_whom_too_much_is_known_is_a_conflict() {
+    let much = |name: &str| format!(r#"{{"{name}":"{}"}}"#, "x".repeat(20_000));
+    let beside = || given([ada(&much("a"))]).beside([anonymous(&much("b"))]);
+    beside().when(identify("")).then([conflict(OTHER_ID, "too_much_known")]);
+    beside().when(merge(&[])).refused("too_long");
+}
+
+#[test]
 fn an_anonymous_id_there_is_no_room_for_is_told_as_a_conflict() {
     let ids = (0..20).map(|n| linked("anonymous_id", &format!("a-{}", n + 2)));
     let expected = [conflict("", "too_many_identifiers")];
@@ -208,7 +236,7 @@ fn a_merge_keeps_what_the_survivor_has_unless_the_other_is_preferred() {
     let expected =
         GuestMerged { preferred: vec!["b".to_owned()], ..merged(r#"{"a":1,"b":3,"c":4}"#, others, &["b", "c"]) };
     let expected = event(super::Event::GuestMerged(expected));
-    given([ada(own)]).beside([anonymous(others)]).when(merge(&["b"])).then([expected]);
+    given([ada(own)]).beside([anonymous(others)]).when(merge(&["b", "c", "x"])).then([expected]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What is known of a guest, with what came by merges kept apart: any of them can be undone, in any order.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::values::Invalid;
@@ -47,13 +49,20 @@ impl Known {
         Ok(together)
     }
 
+    /// Those of these names that both have something under.
+    pub(super) fn shared_with(&self, offered: &str, names: &[String]) -> Result<Vec<String>, Invalid> {
+        let (known, offered) = (self.attributes()?, Attributes::parse(FIELD, offered)?);
+        let names: BTreeSet<&String> = names.iter().collect();
+        Ok(names.into_iter().filter(|name| known.has(name) && offered.has(name)).cloned().collect())
+    }
+
     /// All together without what a merge brought.
-    pub(super) fn without(&self, merge_id: &str) -> Result<Attributes, Invalid> {
-        let mut together = Attributes::parse(FIELD, &self.own)?;
+    pub(super) fn without(&self, merge_id: &str) -> Attributes {
+        let mut together = Attributes::stored(&self.own);
         for offer in self.offers.iter().filter(|offer| offer.merge_id != merge_id) {
-            together.take_in(&Attributes::parse(FIELD, &offer.attributes)?, &offer.preferred);
+            together.take_in(&Attributes::stored(&offer.attributes), &offer.preferred);
         }
-        Ok(together)
+        together
     }
 
     /// Somebody said what is known from now on.
@@ -75,7 +84,9 @@ impl Known {
         self.own = own.stored_text();
         for offer in &mut self.offers {
             let mut attributes = Attributes::stored(&offer.attributes);
-            names.iter().for_each(|name| attributes.unset(name));
+            for name in &names {
+                attributes.unset(name);
+            }
             offer.attributes = attributes.stored_text();
         }
     }
@@ -100,7 +111,8 @@ impl Known {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let of = |offer: &Offer| size_of::<Offer>() + offer.attributes.len();
+        let names = |offer: &Offer| offer.preferred.iter().map(String::len).sum::<usize>();
+        let of = |offer: &Offer| size_of::<Offer>() + offer.merge_id.len() + offer.attributes.len() + names(offer);
         self.together.len() + self.own.len() + self.offers.iter().map(of).sum::<usize>()
     }
 }
@@ -117,7 +129,7 @@ mod tests {
     }
 
     fn unmerged(mut known: Known, merge_id: &str) -> Known {
-        let together = known.without(merge_id).expect("objects").text(FIELD).expect("short");
+        let together = known.without(merge_id).stored_text();
         known.unmerge(merge_id, &together);
         known
     }

@@ -1,9 +1,12 @@
 //! Guests who turn out to be one, and those who do not after all. Nothing is rewritten: each guest keeps its own events.
 
+use std::collections::BTreeSet;
+
 use proto::guest::event::Kind as Event;
 use proto::guest::{GuestAbsorbed, GuestMerged, GuestRestored, GuestUnmerged, MergeGuests, UnmergeGuests};
 use serde::{Deserialize, Serialize};
 
+use super::identifiers::ANONYMOUS;
 use super::{Guest, MAX_REASON_BYTES, Registration, Rejection};
 use crate::Other;
 use crate::values::text;
@@ -16,19 +19,22 @@ const FIELD: &str = "attributes";
 /// One that was not undone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Merge {
-    pub(super) merge_id: String,
+    pub(super) id: String,
     pub(super) absorbed_ids: Vec<String>,
     members: u32,
+    /// Kinds of identifiers the absorbed ones are known by.
+    namespaces: Vec<String>,
 }
 
 impl Merge {
     pub(super) fn of(merged: &GuestMerged) -> Self {
-        let GuestMerged { merge_id, absorbed_ids, members, .. } = merged.clone();
-        Self { merge_id, absorbed_ids, members }
+        let GuestMerged { merge_id: id, absorbed_ids, members, namespaces, .. } = merged.clone();
+        Self { id, absorbed_ids, members, namespaces }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.absorbed_ids.iter().map(String::len).sum::<usize>()
+        let texts = self.absorbed_ids.iter().chain(&self.namespaces).map(String::len);
+        size_of::<Self>() + self.id.len() + texts.sum::<usize>()
     }
 }
 
@@ -85,33 +91,36 @@ pub(super) fn united(
         Cause::Identify => ("identify", [].as_slice(), ""),
     };
     let offered = absorbed.attributes.text();
-    let (before, after) = (known.attributes.attributes()?, known.attributes.with(offered, preferred)?);
+    let preferred = known.attributes.shared_with(offered, preferred)?;
+    let (before, after) = (known.attributes.attributes()?, known.attributes.with(offered, &preferred)?);
     Ok(GuestMerged {
         absorbed_ids: vec![absorbed_id.to_owned()],
         merge_id: merge_id.to_owned(),
         attributes: after.text(FIELD)?,
         offered: offered.to_owned(),
-        preferred: preferred.to_vec(),
+        preferred,
         changed: before.changed(&after),
         members,
         cause: cause.to_owned(),
         reason: reason.to_owned(),
+        namespaces: absorbed.namespaces().into_iter().map(str::to_owned).collect(),
     })
 }
 
 /// Undoes a merge in which this guest is the survivor.
 pub(super) fn unmerge(known: &Registration, command: &UnmergeGuests) -> Result<Vec<Event>, crate::Rejection> {
     let reason = text::line("reason", &command.reason, MAX_REASON_BYTES)?;
-    let merge = known.merges.iter().find(|merge| merge.merge_id == command.merge_id);
+    let merge = known.merges.iter().find(|merge| merge.id == command.merge_id);
     let merge = merge.ok_or(Rejection::MergeNotFound)?;
     if known.absorbed_into.is_some() {
         return Err(Rejection::MergedFurther.into());
     }
-    let (before, after) = (known.attributes.attributes()?, known.attributes.without(&merge.merge_id)?);
+    let (before, after) = (known.attributes.attributes()?, known.attributes.without(&merge.id));
     Ok(vec![Event::GuestUnmerged(GuestUnmerged {
         restored_ids: merge.absorbed_ids.clone(),
-        merge_id: merge.merge_id.clone(),
-        attributes: after.text(FIELD)?,
+        merge_id: merge.id.clone(),
+        // It was known before, however much it is.
+        attributes: after.stored_text(),
         changed: before.changed(&after),
         reason,
     })])
@@ -144,6 +153,17 @@ pub fn others_part(survivor_id: &str, event: &Event) -> Vec<(String, Event)> {
 }
 
 impl Registration {
+    /// Kinds of identifiers the guest is known by, and those who are part of it.
+    pub(super) fn namespaces(&self) -> BTreeSet<&str> {
+        let parts = self.merges.iter().flat_map(|merge| &merge.namespaces).map(String::as_str);
+        self.identifiers.namespaces().chain(parts).collect()
+    }
+
+    /// Whether one of the identifiers is a person's, and no machine's.
+    pub(super) fn is_identified(&self) -> bool {
+        self.namespaces().iter().any(|namespace| !ANONYMOUS.contains(namespace))
+    }
+
     /// How many guests are read as this one, itself among them.
     fn members(&self) -> u32 {
         // A merge that does not say stands for those it names.
@@ -172,6 +192,6 @@ impl Guest {
     /// Those this guest absorbed in a merge; nobody when it is another's merge.
     pub fn absorbed_in(&self, merge_id: &str) -> impl Iterator<Item = &str> {
         let merges = self.registration.iter().flat_map(|known| &known.merges);
-        merges.filter(move |merge| merge.merge_id == merge_id).flat_map(|merge| &merge.absorbed_ids).map(String::as_str)
+        merges.filter(move |merge| merge.id == merge_id).flat_map(|merge| &merge.absorbed_ids).map(String::as_str)
     }
 }

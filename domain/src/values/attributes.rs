@@ -37,6 +37,10 @@ impl Attributes {
         if self.0.is_empty() { String::new() } else { text(&self.0) }
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Takes in what another one has: members it lacks itself, and those preferred.
     pub(crate) fn take_in(&mut self, other: &Self, preferred: &[String]) {
         for (name, value) in &other.0 {

@@ -41,7 +41,7 @@ struct Conflict {
     other_id: String,
     /// What kind of identifier it is.
     namespace: String,
-    /// `both_identified`, `too_many_identifiers` or `too_many_members`.
+    /// `both_identified`, `too_many_identifiers`, `too_many_members` or `too_much_known`.
     reason: String,
     #[schema(format = DateTime)]
     detected_at: String,
@@ -76,7 +76,7 @@ pub(crate) async fn read(
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
     if scope.principal.own().is_some() {
-        return Err(Fault::NotForGuests);
+        return Err(Fault::WrongPrincipal("this is about all guests of the tenant, and your token is one guest's"));
     }
     let limit = page::limit(&mut parameters)?;
     let cursor = parameters.take("cursor");

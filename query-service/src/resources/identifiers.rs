@@ -40,7 +40,7 @@ ORDER BY namespace, value
 LIMIT 10000"
 );
 
-/// What callers know a guest by: at most 1,000 of each that was merged into it.
+/// What callers know a guest by: at most 1,000 of each that was merged into it, and 10,000 in all.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Identifiers)]
 struct List {
@@ -76,7 +76,7 @@ impl IntoResponses for Answers {
     operation_id = "list_guest_identifiers",
     tag = "identity",
     params(GuestPath, Scope),
-    responses((status = 200, description = "All of them.", body = List), Answers)
+    responses((status = 200, description = "The identifiers.", body = List), Answers)
 )]
 pub(crate) async fn read(
     State(service): State<Service>,

@@ -15,6 +15,8 @@ use crate::openapi::{self, ETAG, IfNoneMatch, Selection};
 use crate::parameters::Parameters;
 use crate::read::Scope;
 
+const NO_GUEST: Fault = Fault::WrongPrincipal("this is for guests: your token is no guest's");
+
 pub(crate) struct Answers;
 
 impl IntoResponses for Answers {
@@ -46,7 +48,7 @@ pub(crate) async fn read(
 ) -> Result<Response, Fault> {
     let fields = Fields::take::<Profile>(&mut parameters)?;
     parameters.finish()?;
-    let own = scope.principal.own().cloned().ok_or(Fault::NoGuest)?;
+    let own = scope.principal.own().cloned().ok_or(NO_GUEST)?;
     match profile::answer(&service, &scope, GuestRef::Theirs(own), fields, &headers).await {
         Err(Fault::GuestNotFound) => Err(Fault::NoProfile),
         answered => answered,

@@ -23,8 +23,8 @@ WITH asked AS (
   SELECT DISTINCT tenant, namespace, digest, identifier.guest_id
   FROM asked JOIN vault.identifier USING (tenant, namespace, digest)
 ), claimed AS (
-  INSERT INTO vault.identifier (tenant, namespace, digest, guest_id)
-  SELECT tenant, namespace, digest, guest_id
+  INSERT INTO vault.identifier (tenant, namespace, digest, guest_id, claimed_at)
+  SELECT tenant, namespace, digest, guest_id, now()
   FROM asked
   ORDER BY tenant, namespace, digest, place
   ON CONFLICT (tenant, namespace, digest) DO NOTHING
@@ -47,7 +47,7 @@ SELECT tenant, namespace, digest, guest_id, keyed.epoch IS NOT NULL
 FROM claimed
 LEFT JOIN keyed USING (tenant, guest_id)";
 
-pub(crate) struct Claim {
+pub(crate) struct NewClaim {
     known_as: KnownAs,
     proposed: NewGuest,
 }
@@ -74,7 +74,7 @@ impl Vault {
         }
         let guest = (tenant.clone(), proposed);
         let (keys, proposed) = self.new_guest(guest.clone())?;
-        let claim = Claim { known_as: known_as.clone(), proposed };
+        let claim = NewClaim { known_as: known_as.clone(), proposed };
         match self.0.claims.ask(claim, async |claims| self.claim(claims).await).await? {
             Claimed::By { owner, keyed } => {
                 if keyed {
@@ -87,7 +87,7 @@ impl Vault {
         }
     }
 
-    async fn claim(&self, claims: &[Claim]) -> Result<Vec<Claimed>, VaultError> {
+    async fn claim(&self, claims: &[NewClaim]) -> Result<Vec<Claimed>, VaultError> {
         let keys = KeyRows::of(claims.iter().map(|claim| &claim.proposed));
         let tenants: Vec<&str> = claims.iter().map(|claim| claim.known_as.tenant.as_str()).collect();
         let namespaces: Vec<&str> = claims.iter().map(|claim| claim.known_as.namespace.as_str()).collect();

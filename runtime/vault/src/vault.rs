@@ -15,7 +15,7 @@ use tokio_postgres::{NoTls, Row};
 use zeroize::Zeroizing;
 
 use crate::aead::{Forged, Key, SealFault};
-use crate::claim::{Claim, Claimed};
+use crate::claim::{Claimed, NewClaim};
 use crate::group::Group;
 use crate::guest_keys::GuestKeys;
 use crate::kek::{Kek, KekError};
@@ -48,7 +48,7 @@ pub(crate) struct Inner {
     /// And when the register said so.
     pub(crate) owners: Cache<KnownAs, (Owner, Instant)>,
     pub(crate) keys: Cache<(Tenant, Owner), Arc<GuestKeys>>,
-    pub(crate) claims: Arc<Group<Claim, Claimed>>,
+    pub(crate) claims: Arc<Group<NewClaim, Claimed>>,
     pub(crate) additions: Arc<Group<NewGuest, bool>>,
 }
 

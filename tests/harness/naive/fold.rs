@@ -25,74 +25,15 @@ pub(super) fn fold(tables: &mut Tables, commit: &Commit) {
         let event_id = event.id.as_str();
         let entry = |event_type| Entry { index, event_id, event_type, occurred_at: commit.recorded_at };
         match &event.event {
-            Event::Tenant(TenantEvent::TenantProvisioned(provisioned)) => tenant(tables, commit, provisioned),
-            Event::Tenant(TenantEvent::TenantSuspended(suspended)) => {
-                standing(tables, commit, commit.recorded_at.into(), Cell::from(&suspended.reason));
-            }
-            Event::Tenant(TenantEvent::TenantResumed(_)) => standing(tables, commit, Cell::Null, Cell::Null),
-            Event::Tenant(TenantEvent::TenantConfigured(configured)) => {
-                let (tenant, _) = tables.find_or_insert("tenant", row(commit));
-                tenant.set("requests_per_s", i64::from(configured.requests_per_s));
-                tenant.set("position", commit.position);
-            }
-            Event::Guest(GuestEvent::GuestRegistered(registered)) => {
-                identity::register(tables, commit, registered);
-                registration(tables, commit, registered);
-                timeline::add(tables, commit, &entry("GuestRegistered"), &timeline::namespaces(registered));
-            }
-            Event::Guest(GuestEvent::GuestUpdated(updated)) => {
-                update(tables, commit, "attributes", object(&updated.attributes));
-                timeline::add(tables, commit, &entry("GuestUpdated"), &timeline::changed(updated));
-            }
-            Event::Guest(GuestEvent::GuestActivated(_)) => {
-                update(tables, commit, "is_active", true);
-                timeline::add(tables, commit, &entry("GuestActivated"), "{}");
-            }
-            Event::Guest(GuestEvent::GuestDeactivated(_)) => {
-                update(tables, commit, "is_active", false);
-                timeline::add(tables, commit, &entry("GuestDeactivated"), "{}");
-            }
-            Event::Guest(GuestEvent::GuestMerged(merged)) => {
-                identity::merge(tables, commit, merged);
-                if merged.attributes != "" {
-                    profile(tables, commit).set("attributes", &merged.attributes);
-                }
-                profile(tables, commit).set("version", commit.version);
-                timeline::add(tables, commit, &entry("GuestMerged"), &timeline::absorbed_ids(merged));
-            }
-            Event::Guest(GuestEvent::GuestAbsorbed(absorbed)) => {
-                identity::read_as(tables, commit, &absorbed.survivor_id);
-                profile(tables, commit).set("version", commit.version);
-                timeline::add(tables, commit, &entry("GuestAbsorbed"), &timeline::survivor_id(&absorbed.survivor_id));
-            }
-            Event::Guest(GuestEvent::GuestUnmerged(unmerged)) => {
-                identity::unmerge(tables, commit, unmerged);
-                profile(tables, commit).set("attributes", object(&unmerged.attributes));
-                profile(tables, commit).set("version", commit.version);
-                timeline::add(tables, commit, &entry("GuestUnmerged"), &timeline::restored_ids(unmerged));
-            }
-            Event::Guest(GuestEvent::GuestRestored(restored)) => {
-                identity::read_as(tables, commit, &commit.owner);
-                profile(tables, commit).set("version", commit.version);
-                timeline::add(tables, commit, &entry("GuestRestored"), &timeline::survivor_id(&restored.survivor_id));
-            }
-            Event::Guest(GuestEvent::IdentifierLinked(linked)) => {
-                let identifier = linked.identifier.as_ref().expect("one");
-                identity::link(tables, commit, identifier);
-                identity::touch(tables, commit);
-                profile(tables, commit).set("version", commit.version);
-                timeline::add(tables, commit, &entry("IdentifierLinked"), &timeline::namespace(identifier));
-            }
-            Event::Guest(GuestEvent::IdentifierUnlinked(unlinked)) => {
-                let identifier = unlinked.identifier.as_ref().expect("one");
-                identity::unlink(tables, commit, identifier);
-                profile(tables, commit).set("version", commit.version);
-                timeline::add(tables, commit, &entry("IdentifierUnlinked"), &timeline::namespace(identifier));
-            }
-            Event::Guest(GuestEvent::IdentityConflictDetected(conflict)) => {
-                identity::conflict(tables, commit, index, event_id, conflict);
-                profile(tables, commit).set("version", commit.version);
-                timeline::add(tables, commit, &entry("IdentityConflictDetected"), &timeline::conflict(conflict));
+            Event::Tenant(event) => tenant_event(tables, commit, event),
+            Event::Guest(event) => {
+                let (event_type, summary) = if let Some(told) = identity::fold(tables, commit, index, event_id, event) {
+                    profile(tables, commit).set("version", commit.version);
+                    told
+                } else {
+                    said(tables, commit, event)
+                };
+                timeline::add(tables, commit, &entry(event_type), &summary);
             }
             Event::Interactions(InteractionEvent::InteractionRecorded(recorded)) => {
                 interaction(tables, commit, event_id, recorded);
@@ -102,6 +43,51 @@ pub(super) fn fold(tables: &mut Tables, commit: &Commit) {
                 timeline::add(tables, commit, &entry, &timeline::kind_and_topic(recorded));
             }
         }
+    }
+}
+
+fn tenant_event(tables: &mut Tables, commit: &Commit, event: &TenantEvent) {
+    match event {
+        TenantEvent::TenantProvisioned(provisioned) => tenant(tables, commit, provisioned),
+        TenantEvent::TenantSuspended(suspended) => {
+            standing(tables, commit, commit.recorded_at.into(), Cell::from(&suspended.reason));
+        }
+        TenantEvent::TenantResumed(_) => standing(tables, commit, Cell::Null, Cell::Null),
+        TenantEvent::TenantConfigured(configured) => {
+            let (tenant, _) = tables.find_or_insert("tenant", row(commit));
+            tenant.set("requests_per_s", i64::from(configured.requests_per_s));
+            tenant.set("position", commit.position);
+        }
+    }
+}
+
+/// What somebody said of a guest; answers the event's type and what a timeline says of it.
+fn said(tables: &mut Tables, commit: &Commit, event: &GuestEvent) -> (&'static str, String) {
+    match event {
+        GuestEvent::GuestRegistered(registered) => {
+            identity::register(tables, commit, registered);
+            registration(tables, commit, registered);
+            ("GuestRegistered", timeline::namespaces(registered))
+        }
+        GuestEvent::GuestUpdated(updated) => {
+            update(tables, commit, "attributes", object(&updated.attributes));
+            ("GuestUpdated", timeline::changed(updated))
+        }
+        GuestEvent::GuestActivated(_) => {
+            update(tables, commit, "is_active", true);
+            ("GuestActivated", "{}".to_owned())
+        }
+        GuestEvent::GuestDeactivated(_) => {
+            update(tables, commit, "is_active", false);
+            ("GuestDeactivated", "{}".to_owned())
+        }
+        GuestEvent::GuestMerged(_)
+        | GuestEvent::GuestAbsorbed(_)
+        | GuestEvent::GuestUnmerged(_)
+        | GuestEvent::GuestRestored(_)
+        | GuestEvent::IdentifierLinked(_)
+        | GuestEvent::IdentifierUnlinked(_)
+        | GuestEvent::IdentityConflictDetected(_) => panic!("{event:?} is about who is whom"),
     }
 }
 

@@ -25,8 +25,8 @@ async fn a_guest_is_known_by_what_is_linked_to_it_until_it_is_given_back() {
 
     let again = scene.client.accepted("guest.link", None, &EMAIL.replace('{', r#"{"guest_id":"ada","#)).await;
     assert!(again.events.is_empty(), "it is linked already");
-    let taken = scene.refused(Method::POST, "/guests/bob/identifiers", EMAIL).await;
-    assert_eq!(taken, (StatusCode::CONFLICT, "identifier_taken".to_owned()));
+    let refused = scene.refused(Method::POST, "/guests/bob/identifiers", EMAIL).await;
+    assert_eq!(refused, (StatusCode::CONFLICT, "identifier_taken".to_owned()));
     assert_eq!(
         scene
             .client
@@ -90,8 +90,8 @@ async fn a_claim_without_a_commit_behind_it_keeps_an_identifier_from_nobody_for_
     scene.done(Method::DELETE, UNLINK, "").await;
     let restore = "INSERT INTO vault.identifier SELECT * FROM vault.kept ON CONFLICT DO NOTHING";
     assert_eq!(vault.execute(restore, &[]).await.expect("restores"), 1);
-    let taken = scene.refused(Method::POST, "/guests/bob/identifiers", EMAIL).await;
-    assert_eq!(taken.1, "identifier_taken", "whoever claimed it a moment ago may be about to say so");
+    let refused = scene.refused(Method::POST, "/guests/bob/identifiers", EMAIL).await;
+    assert_eq!(refused.1, "identifier_taken", "whoever claimed it a moment ago may be about to say so");
     let record = r#"{"guest_id":"ada@example.com","namespace":"email","kind":"product.viewed"}"#;
     assert_eq!(scene.client.refused("interactions.record", None, record).await, "guest_not_found");
 

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use keepsake_tests::harness::log;
 use serde_json::{Value, json};
 
-use super::{Scene, said};
+use super::{Scene, last_merge, said};
 
 const INTERACTIONS: usize = 1_000;
 
@@ -63,15 +63,8 @@ async fn a_merge_of_two_long_lives_is_read_at_once_and_undone_to_what_both_were(
     assert!(same && log_after.len() == log_before.len() + 2, "nothing is rewritten, and two commits say it");
     scene.is_proved().await;
 
-    let merge_id = merge_id(&log_after);
+    let merge_id = last_merge(&scene).await;
     let token = scene.done(Method::POST, "/guests/adele/unmerge", &format!(r#"{{"merge_id":"{merge_id}"}}"#)).await;
     assert!(lives(&scene, &token).await == before, "both are exactly what they were");
     scene.is_proved().await;
-}
-
-fn merge_id(log: &[log::Entry]) -> String {
-    let merged = log.iter().flat_map(|entry| &entry.commit.events).find(|event| event.r#type == "GuestMerged");
-    let read = proto::Event::read("GuestMerged", 1, &merged.expect("a merge").open).expect("readable");
-    let proto::Event::Guest(proto::guest::event::Kind::GuestMerged(merged)) = read else { panic!("a merge") };
-    merged.merge_id
 }

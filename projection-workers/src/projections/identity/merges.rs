@@ -29,8 +29,8 @@ pub(super) struct Merges(BTreeMap<(Tenant, Owner, String), Part>);
 
 #[derive(Debug, PartialEq)]
 struct Part {
-    /// False after a merge was undone.
-    is_part: bool,
+    /// False after the merge was undone.
+    stands: bool,
     pp: i16,
     absorbed_pp: i16,
     position: i64,
@@ -64,17 +64,17 @@ impl Merges {
         self.note(commit, "restored_ids", restored_ids, false)
     }
 
-    fn note(&mut self, commit: &Opened, field: &'static str, ids: &[String], is_part: bool) -> Result<(), Unfoldable> {
+    fn note(&mut self, commit: &Opened, field: &'static str, ids: &[String], stands: bool) -> Result<(), Unfoldable> {
         for id in ids {
             let Guest { id, pp: absorbed_pp } = Guest::named(commit, field, id)?;
-            let part = Part { is_part, pp: commit.pp, absorbed_pp, position: commit.position };
+            let part = Part { stands, pp: commit.pp, absorbed_pp, position: commit.position };
             self.0.insert((commit.subject.tenant.clone(), commit.subject.owner.clone(), id), part);
         }
         Ok(())
     }
 
     pub(super) async fn flush(&self, connection: &ClientWrapper) -> Result<(), Fault> {
-        let (parts, restored): (Vec<_>, Vec<_>) = self.0.iter().partition(|(_, part)| part.is_part);
+        let (parts, restored): (Vec<_>, Vec<_>) = self.0.iter().partition(|(_, part)| part.stands);
         for (rows, are_parts) in [(restored, false), (parts, true)] {
             let tenants = column(&rows, |((tenant, _, _), _)| tenant.as_str());
             let guests = column(&rows, |((_, guest_id, _), _)| guest_id.as_str());
@@ -107,7 +107,7 @@ mod specs {
     fn a_survivor_has_a_row_for_each_guest_it_absorbed() {
         let batch: Identity = fold([merged(8, guest(2), &[guest(1), guest(3)])]);
         let rows = column(&batch.merges.0, |((_, survivor, absorbed), part)| {
-            (survivor.as_str(), absorbed.as_str(), part.absorbed_pp, part.is_part)
+            (survivor.as_str(), absorbed.as_str(), part.absorbed_pp, part.stands)
         });
         let (survivor, first, second) = (guest(2), guest(1), guest(3));
         let expected =
@@ -119,9 +119,9 @@ mod specs {
     fn what_was_done_last_counts() {
         let merge = |position| merged(position, guest(2), &[guest(1)]);
         let undone: Identity = fold([merge(8), unmerged(9, guest(2), &[guest(1)])]);
-        assert_eq!(column(undone.merges.0.values(), |part| (part.is_part, part.position)), [(false, 9)]);
+        assert_eq!(column(undone.merges.0.values(), |part| (part.stands, part.position)), [(false, 9)]);
         let again: Identity = fold([merge(8), unmerged(9, guest(2), &[guest(1)]), merge(11)]);
-        assert_eq!(column(again.merges.0.values(), |part| (part.is_part, part.position)), [(true, 11)]);
+        assert_eq!(column(again.merges.0.values(), |part| (part.stands, part.position)), [(true, 11)]);
     }
 
     #[test]
