@@ -1,5 +1,7 @@
 //! When and where a guest did something, as its sender tells it and as it is read.
 
+mod batches;
+
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use keepsake_tests::harness::naive::assert_tables_equal;

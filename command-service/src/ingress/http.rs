@@ -2,6 +2,7 @@
 
 mod addressed;
 mod api_keys;
+mod batch;
 mod commands;
 mod descriptions;
 mod events;
@@ -102,6 +103,8 @@ fn versioned(gatekeeper: &Gatekeeper) -> OpenApiRouter<Door> {
         .routes(routes!(identity::merge).guarded(gatekeeper, Scope::GuestWrite))
         .routes(routes!(identity::unmerge).guarded(gatekeeper, Scope::GuestWrite))
         .routes(routes!(events::record).guarded(gatekeeper, Scope::InteractionWrite))
+        .routes(routes!(batch::events).guarded(gatekeeper, Scope::InteractionWrite))
+        .routes(routes!(batch::interactions).guarded(gatekeeper, Scope::InteractionWrite))
         .routes(routes!(interactions::record).guarded(gatekeeper, Scope::InteractionWrite))
         .routes(routes!(commands::verdict).guarded(gatekeeper, Scope::CommandRead))
 }
@@ -159,15 +162,29 @@ impl Write {
         Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "precondition_required", detail))
     }
 
+    /// The command as this request sends it.
+    fn request(&self, id: String, command: Command) -> Request {
+        Request {
+            id,
+            tenant: self.tenant.clone(),
+            sender: self.door.executor.acts.actor(&self.principal),
+            command,
+            received_at: clock::now(),
+            owner: None,
+            precondition: self.precondition.clone(),
+            correlation_id: None,
+            deadline: None,
+        }
+    }
+
     /// Carries the command out; `status` is the answer's when it did so now, 200 when it had before or nothing changed.
     async fn execute(self, command: Command, status: StatusCode) -> Result<Response, Problem> {
-        let Self { door, tenant, principal, id, precondition, asynchronously, .. } = self;
-        let id = id.unwrap_or_else(decode::new_command_id);
-        let Ok(permit) = Arc::clone(&door.in_flight).try_acquire_owned() else { return Err(Fault::Overloaded.into()) };
-        let sender = door.executor.acts.actor(&principal);
-        let (received_at, owner, correlation_id, deadline) = (clock::now(), None, None, None);
-        let request =
-            Request { id, tenant, sender, command, received_at, owner, precondition, correlation_id, deadline };
+        let Ok(permit) = Arc::clone(&self.door.in_flight).try_acquire_owned() else {
+            return Err(Fault::Overloaded.into());
+        };
+        let id = self.id.clone().unwrap_or_else(decode::new_command_id);
+        let request = self.request(id, command);
+        let Self { door, principal, asynchronously, .. } = self;
         // Whoever rests on a version must hear at once that it is not the present one; and a verdict stands under the id of its
         // command alone, which a guest might share with somebody else's.
         let asynchronously = asynchronously && request.precondition.is_none() && principal.own().is_none();

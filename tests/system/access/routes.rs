@@ -50,6 +50,8 @@ impl Route {
 const RECORD: &str = r#"{"kind":"order.created","topic":"jazz"}"#;
 const EVENT: &str = r#"{"user_id":"{guest}","event_name":"order.created","event_at":"2026-03-01T10:00:00Z"}"#;
 
+const RECORDS: &str = r#"{"interactions":[{"kind":"order.created"}]}"#;
+const EVENTS: &str = r#"{"events":[{"user_id":"ada","event_name":"order.created","event_at":"2026-03-01T10:00:00Z"}]}"#;
 const LINK: &str = r#"{"identifier":"ada@example.com","identifier_namespace":"email"}"#;
 const MERGE: &str = r#"{"absorbed_id":"bob"}"#;
 
@@ -75,6 +77,10 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/api/v1/api-keys", Scope::ApiKeyAdmin, false),
         Route::post("/guests/{guest}/interactions", Scope::InteractionWrite).about_a_guest(RECORD),
         Route::post("/api/v1/guests/{guest}/interactions", Scope::InteractionWrite).about_a_guest(RECORD),
+        Route::post("/guests/{guest}/interactions/batch", Scope::InteractionWrite).with(RECORDS),
+        Route::post("/api/v1/guests/{guest}/interactions/batch", Scope::InteractionWrite).with(RECORDS),
+        Route::post("/events", Scope::InteractionWrite).with(EVENTS),
+        Route::post("/api/v1/events", Scope::InteractionWrite).with(EVENTS),
         Route::post("/event", Scope::InteractionWrite).about_a_guest(EVENT),
         Route::post("/api/v1/event", Scope::InteractionWrite).about_a_guest(EVENT),
         Route::put("/users/{guest}", Scope::GuestWrite).with("{}"),

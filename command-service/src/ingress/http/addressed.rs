@@ -44,6 +44,11 @@ impl Addressed {
         Ok(Self { guest_id, namespace })
     }
 
+    /// The id, and the namespace it is in.
+    pub(super) fn name(&self) -> (&str, &str) {
+        (&self.guest_id, &self.namespace)
+    }
+
     /// The command in the body, about this guest; `named` is where it says whom it is about.
     pub(super) fn command<C: DeserializeOwned>(
         self,

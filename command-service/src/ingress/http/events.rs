@@ -17,7 +17,7 @@ use crate::ingress::decode;
 /// Something a guest did, in the words of the event-capturing service.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewEvent {
+pub(super) struct NewEvent {
     /// Our id of the guest, or an identifier of the caller's; `userId`, too.
     #[schema(required)]
     #[serde(default, alias = "userId")]
@@ -80,25 +80,32 @@ const EVENT: &Codes =
     responses(Answers)
 )]
 pub(super) async fn record(mut write: Write) -> Result<Response, Problem> {
-    let event: NewEvent = decode::json(&write.json)?;
-    if event.event_at.is_empty() {
-        return Err(Problem::bad_request("event_time_required", "an event says when it happened").at("#/event_at"));
-    }
-    if event.user_id.is_empty() {
-        return Err(Problem::bad_request("missing_identity", "an event says whose it is").at("#/user_id"));
-    }
-    if let (None, Some(id)) = (&write.id, &event.user_event_id) {
+    let (id, record) = decode::json::<NewEvent>(&write.json)?.record()?;
+    if let (None, Some(id)) = (&write.id, &id) {
         write.id = Some(decode::command_id(id.as_bytes())?);
     }
-    let record = RecordInteraction {
-        guest_id: event.user_id,
-        namespace: event.namespace,
-        kind: event.event_name,
-        topic: event.topic,
-        occurred_at: event.event_at,
-        properties: decode::object("attributes", event.attributes.as_deref())?,
-        context: decode::object("context", event.context.as_deref())?,
-        sent_at: event.sent_at,
-    };
     write.execute(Command::Interactions(Kind::Record(record)), StatusCode::ACCEPTED).await
+}
+
+impl NewEvent {
+    /// The interaction it is, and the id its sender has for it.
+    pub(super) fn record(self) -> Result<(Option<String>, RecordInteraction), Problem> {
+        if self.event_at.is_empty() {
+            return Err(Problem::bad_request("event_time_required", "an event says when it happened").at("#/event_at"));
+        }
+        if self.user_id.is_empty() {
+            return Err(Problem::bad_request("missing_identity", "an event says whose it is").at("#/user_id"));
+        }
+        let record = RecordInteraction {
+            guest_id: self.user_id,
+            namespace: self.namespace,
+            kind: self.event_name,
+            topic: self.topic,
+            occurred_at: self.event_at,
+            properties: decode::object("attributes", self.attributes.as_deref())?,
+            context: decode::object("context", self.context.as_deref())?,
+            sent_at: self.sent_at,
+        };
+        Ok((self.user_event_id, record))
+    }
 }
