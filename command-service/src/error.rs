@@ -66,6 +66,12 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// What came after a commit was stored failed: whoever sends the command again has it done.
+    pub(crate) fn half_done(fault: &Self) -> Self {
+        tracing::warn!(error = fault as &dyn std::error::Error, "a command was stored, and not carried to its end");
+        Self::OutcomeUnknown
+    }
+
     /// Why a commit of this owner could not be opened.
     pub(crate) fn unreadable(subject: &LogSubject) -> impl Fn(OpenError) -> Self + use<'_> {
         |error| match error {

@@ -140,7 +140,8 @@ impl Executor {
         let settled = self.settle(resolved).await?;
         if let (Settled::Done(reply), Some(given)) = (&settled, given) {
             let appended = !reply.replayed && !reply.events.is_empty();
-            self.give_back(resolved, given, appended).await?;
+            let given_back = self.give_back(resolved, given, appended).await;
+            given_back.map_err(|fault| if appended { Fault::half_done(&fault) } else { fault })?;
         }
         Ok(settled)
     }

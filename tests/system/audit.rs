@@ -188,3 +188,25 @@ async fn who_has_something_done_later_is_on_record_once_and_by_their_own_name() 
     );
     services.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_makes_guests_one_or_two_is_on_record() {
+    let world = World::start().await;
+    let services = InProcess::start(&world).await;
+    let client = Client::new(&world, &services.query.url(), "demo").await;
+    client.provision().await;
+    for name in ["ada", "bob"] {
+        client.register(name).await;
+    }
+    for id in ["merge-1", "merge-1"] {
+        client.accepted("guest.merge", Some(id), r#"{"guest_id":"ada","absorbed_id":"bob"}"#).await;
+    }
+    client.refused("guest.unmerge", Some("unmerge-1"), r#"{"guest_id":"ada","merge_id":"mrg_0"}"#).await;
+    let all = entries(&world, &["--tenant", "demo", "--act", "guest."]).await;
+    let acts: Vec<_> = all.iter().map(|line| (&line["entry"]["act"], &line["entry"]["detail"])).collect();
+    let said = |act: &str, id: &str| (Value::from(act), Value::from(format!("command {id}")));
+    let expected = [said("guest.merge", "merge-1"), said("guest.unmerge", "unmerge-1")];
+    assert_eq!(acts, expected.iter().map(|(act, detail)| (act, detail)).collect::<Vec<_>>());
+    assert!(verified(&world, None).await.0);
+    services.stop().await;
+}

@@ -16,7 +16,9 @@ use system::System;
 
 /// Stands before each block whose lines are run.
 const CHECKED: &str = "<!-- checked: every line of this block is run by a test -->";
-const WITH_COMMANDS: [&str; 4] = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/published-events.md"];
+const WITH_CHECKED_BLOCKS: [&str; 2] = ["README.md", "docs/identity.md"];
+const WITH_COMMANDS: [&str; 5] =
+    ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/published-events.md", "docs/identity.md"];
 const WITH_LINKS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
 /// curl takes an HTTP error for a success unless it is told otherwise.
 const STRICT_CURL: &str = "curl() { command curl --fail-with-body \"$@\"; }\n";
@@ -27,9 +29,15 @@ async fn every_command_a_reader_is_told_to_type_works() {
         eprintln!("not run: bash or curl is not installed");
         return;
     }
-    let readme = Document::read("README.md");
-    let lines = readme.block_after(CHECKED);
-    assert!(lines.len() > 1, "README.md has a checked block");
+    let documents = WITH_CHECKED_BLOCKS.map(Document::read);
+    let lines: Vec<_> = documents
+        .iter()
+        .flat_map(|document| {
+            let lines = document.block_after(CHECKED);
+            assert!(lines.len() > 1, "it has a checked block");
+            lines
+        })
+        .collect();
     let system = System::start().await;
     system.provision("demo").await;
     let mut script = STRICT_CURL.to_owned();

@@ -120,6 +120,12 @@ async fn a_batch_that_cannot_be_read_is_refused_as_a_whole_and_a_guest_records_i
         (BATCH, &[], json!({"interactions": many}), (StatusCode::UNPROCESSABLE_ENTITY, "too_many_items")),
         (BATCH, &[], json!({"interactions": {"kind": "a.b"}}), (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed")),
         (BATCH, &[], json!({"items": []}), (StatusCode::UNPROCESSABLE_ENTITY, "unknown_field")),
+        (
+            "/guests/ada/interactions/batch?namespace=E-Mail",
+            &[],
+            json!({"interactions": [{"kind": "a.b"}]}),
+            (StatusCode::UNPROCESSABLE_ENTITY, "invalid_identifier"),
+        ),
         (EVENTS, &[], json!([event("ada", "a.b", "m")]), (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed")),
         (
             BATCH,

@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
+use proto::identifier::GuestRef;
 use runtime::openapi::{path_parameter, query_parameter, text};
 use runtime::problem::Problem;
 use serde::Deserialize;
@@ -47,6 +48,12 @@ impl Addressed {
     /// The id, and the namespace it is in.
     pub(super) fn name(&self) -> (&str, &str) {
         (&self.guest_id, &self.namespace)
+    }
+
+    /// Refuses what can name no guest, before anything else is looked at.
+    pub(super) fn require_name(&self) -> Result<(), Problem> {
+        let parsed = GuestRef::parse(&self.namespace, &self.guest_id);
+        parsed.map(drop).map_err(|invalid| Problem::unprocessable(invalid.code(), invalid.to_string()))
     }
 
     /// The command in the body, about this guest; `named` is where it says whom it is about.

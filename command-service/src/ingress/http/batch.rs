@@ -164,6 +164,7 @@ pub(super) async fn events(write: Write) -> Result<Response, Problem> {
     )
 )]
 pub(super) async fn interactions(guest: Addressed, write: Write) -> Result<Response, Problem> {
+    guest.require_name()?;
     let NewInteractions { interactions } = decode::json(&write.json)?;
     let read = |item: &RawValue| {
         let new: NewInteraction = decode::json(item.get().as_bytes())?;
