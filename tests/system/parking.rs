@@ -220,9 +220,9 @@ async fn a_missing_key_stops_everybody_and_parks_nobody() {
     let scene = Scene::start().await;
     let Scene { world, services, client, admin, guests } = scene;
     services.projections.stop().await.expect("stops");
-    // It knows no key of anybody yet, and learns of the command only after the key is gone. A publisher beside it
-    // could have opened events of the guest that the one before it had not told of.
-    let settings = [("KEEPSAKE_ERRANDS", "0".to_owned())];
+    // It knows no key of anybody yet, and learns of the command only after the key is gone. A sampler would have opened events of
+    // guests by then, and a publisher those that the one before it had not told of.
+    let settings = [("KEEPSAKE_SAMPLE_PERCENT", "0".to_owned()), ("KEEPSAKE_ERRANDS", "0".to_owned())];
     let workers = keepsake_tests::harness::Workers::start_with(&world, 1, &settings).await;
     workers.freeze(0);
     let record = r#"{"guest_id":"guest-1","kind":"product.viewed"}"#;
